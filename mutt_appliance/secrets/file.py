@@ -1,0 +1,82 @@
+"""Secrets from a 0600 file of KEY=value lines; missing API keys are made and written there."""
+
+from __future__ import annotations
+
+import os
+import secrets as random_source
+import stat
+from dataclasses import fields
+from io import StringIO
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from mutt_appliance.secrets.bundle import Secrets
+
+GENERATED = ("INGEST_API_KEY", "MOOG_API_KEY", "WEBUI_API_KEY")
+KEY_BYTES = 32
+
+
+class SecretsError(Exception):
+    """The secrets file cannot be used; the text names the file and the way out, never a value."""
+
+
+def load_secrets_file(path: Path) -> Secrets:
+    """Read the secrets, making the file and any missing API key first.
+
+    Raises SecretsError when others may read the file, or when it cannot be read or written.
+    """
+    try:
+        if path.exists():
+            _refuse_if_readable_by_others(path)
+        values = _read(path)
+        missing = [name for name in GENERATED if not values.get(name)]
+        if missing:
+            made = {name: random_source.token_urlsafe(KEY_BYTES) for name in missing}
+            _append(path, made)
+            # Two appliances may start on one file at once: what the file says counts.
+            values = _read(path)
+    except OSError as error:
+        raise SecretsError(
+            f"MUTT_SECRETS_FILE={path}: cannot be used: {error.strerror}: "
+            "make it readable and writable for the user that runs MUTT, mode 0600"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SecretsError(
+            f"MUTT_SECRETS_FILE={path}: is not UTF-8 text: write KEY=value lines into it"
+        ) from error
+    known = {field.name for field in fields(Secrets)}
+    return Secrets(**{name.lower(): value for name, value in values.items() if name.lower() in known})
+
+
+def _refuse_if_readable_by_others(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise SecretsError(
+            f"MUTT_SECRETS_FILE={path}: mode {mode:04o} lets others read it: chmod 0600 {path}"
+        )
+
+
+def _read(path: Path) -> dict[str, str]:
+    """First value of each name: a key that another process added at the same time does not replace ours."""
+    if not path.exists():
+        return {}
+    values: dict[str, str] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        for name, value in _parse_line(line).items():
+            if value:
+                values.setdefault(name, value)
+    return values
+
+
+def _parse_line(line: str) -> dict[str, str]:
+    return {k: v for k, v in dotenv_values(stream=StringIO(line), interpolate=False).items() if v}
+
+
+def _append(path: Path, made: dict[str, str]) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+        if file.tell() > 0 and not path.read_text(encoding="utf-8").endswith("\n"):
+            file.write("\n")
+        file.write("".join(f"{name}={value}\n" for name, value in made.items()))

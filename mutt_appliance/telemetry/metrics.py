@@ -1,0 +1,144 @@
+"""Every Prometheus metric of the specification, and how a pool of processes shares one endpoint.
+
+Each process writes its values to a mapped file named after its place in the pool (not its pid), so
+that counters go on where a killed process left them. `enable_pool_metrics` must run in a process
+before it imports one of the metric groups below.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
+
+LATENCY_BUCKETS_SECS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LATENCY_BUCKETS_MS = (0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 15000)
+
+
+def metrics_folder(runtime_dir: Path, role: str) -> Path:
+    """Folder of a role's metric files; the supervisor makes and empties it at start."""
+    return runtime_dir / "metrics" / role
+
+
+def enable_pool_metrics(runtime_dir: Path, role: str, index: int) -> None:
+    """Make every metric of this process part of its role's pool."""
+    folder = metrics_folder(runtime_dir, role)
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: f"{role}-{index}")
+
+
+def exposition(runtime_dir: Path, role: str) -> bytes:
+    """All processes of `role` added up, in Prometheus' text format."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(metrics_folder(runtime_dir, role)))
+    return generate_latest(registry)
+
+
+class IngestorMetrics:
+    """:8080/metrics."""
+
+    def __init__(self) -> None:
+        self.requests = Counter(
+            "mutt_ingest_requests_total",
+            "Ingestion requests (status: success|fail; reason for failures)",
+            ["status", "reason"],
+        )
+        self.events = Counter(
+            "mutt_ingest_events_total", "Events by outcome (queued|duplicate|refused)", ["outcome"]
+        )
+        self.queue_depth = Gauge(
+            "mutt_ingest_queue_depth", "Current queue depth", multiprocess_mode="mostrecent"
+        )
+        self.dlq_depth = Gauge(
+            "mutt_ingest_dlq_depth", "Refused events in the dead letter queue", multiprocess_mode="mostrecent"
+        )
+        self.latency = Histogram(
+            "mutt_ingest_latency_seconds", "Request processing latency", buckets=LATENCY_BUCKETS_SECS
+        )
+
+
+class AlerterMetrics:
+    """:8081/metrics."""
+
+    def __init__(self) -> None:
+        self.events = Counter(
+            "mutt_alerter_events_processed_total",
+            "Events by status (handled/unhandled/poison/error)",
+            ["status"],
+        )
+        self.latency = Histogram(
+            "mutt_alerter_processing_latency_seconds",
+            "Event processing time, from claim to settled, of the batch it was in",
+            buckets=LATENCY_BUCKETS_SECS,
+        )
+        self.queue_depth = Gauge(
+            "mutt_alerter_queue_depth", "Monitored queue depth (alert queue)", multiprocess_mode="mostrecent"
+        )
+        self.shed = Counter("mutt_alerter_shed_events_total", "Shed/deferral events", ["mode"])
+        self.rules = Gauge("mutt_alerter_cache_rules_count", "Rules in memory cache", multiprocess_mode="max")
+        self.rule_errors = Gauge(
+            "mutt_alerter_cache_rule_errors", "Active rules that are left out because of an error",
+            multiprocess_mode="max",
+        )
+        self.dev_hosts = Gauge(
+            "mutt_alerter_cache_dev_hosts_count", "Dev hosts in cache", multiprocess_mode="max"
+        )
+        self.teams = Gauge("mutt_alerter_cache_teams_count", "Team mappings in cache", multiprocess_mode="max")
+        self.db_latency = Histogram(
+            "mutt_db_write_latency_ms", "Database write latency", buckets=LATENCY_BUCKETS_MS
+        )
+        self.dlq_depth = Gauge("mutt_alerter_dlq_depth", "Alerter DLQ depth", multiprocess_mode="mostrecent")
+        self.processing_depth = Gauge(
+            "mutt_alerter_processing_list_depth", "This worker's processing list depth", multiprocess_mode="sum"
+        )
+        self.reload_failures = Counter("mutt_alerter_cache_reload_failures_total", "Failed cache reloads")
+        self.recovered = Counter(
+            "mutt_alerter_recovered_events_total", "Events that the janitor gave back to the ingest queue"
+        )
+
+
+class ForwarderMetrics:
+    """:8083/metrics."""
+
+    def __init__(self) -> None:
+        self.requests = Counter(
+            "mutt_moog_requests_total",
+            "Moog webhook requests (status: success|fail; reason for failures)",
+            ["status", "reason"],
+        )
+        self.latency = Histogram(
+            "mutt_moog_request_latency_seconds", "Webhook request latency", buckets=LATENCY_BUCKETS_SECS
+        )
+        self.dlq_depth = Gauge("mutt_moog_dlq_depth", "Moog DLQ depth", multiprocess_mode="mostrecent")
+        self.processing_depth = Gauge(
+            "mutt_moog_processing_list_depth", "This worker's processing list depth", multiprocess_mode="sum"
+        )
+        self.rate_limit_hits = Counter("mutt_moog_rate_limit_hits_total", "Times rate limit was hit")
+        self.alerts = Counter(
+            "mutt_moog_alerts_processed_total", "Alerts processed (success/dlq/error)", ["status"]
+        )
+        self.retry_depth = Gauge(
+            "mutt_moog_retry_depth", "Alerts waiting for their next attempt", multiprocess_mode="mostrecent"
+        )
+        self.recovered = Counter(
+            "mutt_moog_recovered_alerts_total", "Alerts that the janitor gave back to the alert queue"
+        )
+
+
+class WebuiMetrics:
+    """:8090/metrics."""
+
+    def __init__(self) -> None:
+        self.requests = Counter("mutt_webui_api_requests_total", "API requests", ["endpoint", "status"])
+        self.latency = Histogram(
+            "mutt_webui_api_latency_seconds", "API latency", ["endpoint"], buckets=LATENCY_BUCKETS_SECS
+        )
+        self.scan_latency = Histogram(
+            "mutt_webui_redis_scan_latency_seconds", "Redis SCAN latency", buckets=LATENCY_BUCKETS_SECS
+        )
+        self.db_latency = Histogram(
+            "mutt_webui_db_query_latency_ms", "DB query latency", ["operation"], buckets=LATENCY_BUCKETS_MS
+        )
