@@ -94,7 +94,12 @@ def _distinct(settings: Settings, fields: tuple[str, ...], problem: str) -> list
         value = getattr(settings, field)
         if value in seen:
             faults.append(
-                Fault(variable_name(field), str(value), f"{problem} {variable_name(seen[value])}", "give it another")
+                Fault(
+                    variable_name(field),
+                    str(value),
+                    f"{problem} {variable_name(seen[value])}",
+                    "give it another",
+                )
             )
         seen.setdefault(value, field)
     return faults
@@ -102,7 +107,11 @@ def _distinct(settings: Settings, fields: tuple[str, ...], problem: str) -> list
 
 def _authentication(settings: Settings) -> list[Fault]:
     if settings.moog_auth_scheme == "basic" and not settings.moog_auth_user:
-        return [Fault("MOOG_AUTH_USER", "", "is not set, but MOOG_AUTH_SCHEME=basic needs it", "set the user name")]
+        return [
+            Fault(
+                "MOOG_AUTH_USER", "", "is not set, but MOOG_AUTH_SCHEME=basic needs it", "set the user name"
+            )
+        ]
     return []
 
 
@@ -124,7 +133,9 @@ def _paths(settings: Settings) -> list[Fault]:
     for field in ("mutt_data_dir", "mutt_runtime_dir", "mutt_secrets_file"):
         path = getattr(settings, field)
         if not path.is_absolute():
-            faults.append(Fault(variable_name(field), str(path), "must be an absolute path", "begin it with /"))
+            faults.append(
+                Fault(variable_name(field), str(path), "must be an absolute path", "begin it with /")
+            )
     longest = settings.mutt_runtime_dir / "postgres" / ".s.PGSQL.65535"
     if settings.embedded and len(bytes(longest)) > SOCKET_PATH_MAX_BYTES:
         faults.append(

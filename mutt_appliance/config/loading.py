@@ -19,7 +19,17 @@ from mutt_appliance.config.settings import Settings, variable_name
 DEFAULT_ENV_FILE = Path("/etc/mutt/mutt.env")
 SECRET_NAMES = ("INGEST_API_KEY", "MOOG_API_KEY", "WEBUI_API_KEY", "REDIS_PASS", "DB_PASS")
 # Variables that begin like ours; a typo in one of them must not pass in silence.
-OWN_PREFIXES = ("MUTT_", "MOOG_", "ALERTER_", "INGEST_", "INGESTOR_", "FORWARDER_", "UNHANDLED_", "EMBEDDED_", "AUDIT_")
+OWN_PREFIXES = (
+    "MUTT_",
+    "MOOG_",
+    "ALERTER_",
+    "INGEST_",
+    "INGESTOR_",
+    "FORWARDER_",
+    "UNHANDLED_",
+    "EMBEDDED_",
+    "AUDIT_",
+)
 # Ours, but not settings of the appliance: where the env file is, and what a test or a demo run sets.
 OWN_NON_SETTINGS = frozenset({"MUTT_ENV_FILE"})
 
@@ -43,7 +53,9 @@ def read_env_file(path: Path, *, required: bool) -> dict[str, str]:
         with path.open(encoding="utf-8") as stream:
             values = dotenv_values(stream=stream, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
-        fault = Fault("MUTT_ENV_FILE", str(path), f"cannot be read: {error}", "name a readable file of KEY=value lines")
+        fault = Fault(
+            "MUTT_ENV_FILE", str(path), f"cannot be read: {error}", "name a readable file of KEY=value lines"
+        )
         raise ConfigError([fault]) from error
     return {key: value for key, value in values.items() if value is not None}
 
@@ -82,7 +94,12 @@ def _validate(given: dict[str, Any]) -> tuple[Settings, list[Fault]]:
     for field in sorted(bad, key=list(Settings.model_fields).index):
         info = Settings.model_fields[field]
         faults.append(
-            Fault(variable_name(field), str(given[field]), f"must be {requirement(info)}", info.description or "")
+            Fault(
+                variable_name(field),
+                str(given[field]),
+                f"must be {requirement(info)}",
+                info.description or "",
+            )
         )
     return Settings.model_validate({k: v for k, v in given.items() if k not in bad}), faults
 
@@ -105,7 +122,12 @@ def unknown_variables(merged: Mapping[str, str]) -> list[str]:
     known = {variable_name(field) for field in Settings.model_fields}
     warnings = []
     for name in sorted(merged):
-        if name in known or name in OWN_NON_SETTINGS or name in SECRET_NAMES or not name.startswith(OWN_PREFIXES):
+        if (
+            name in known
+            or name in OWN_NON_SETTINGS
+            or name in SECRET_NAMES
+            or not name.startswith(OWN_PREFIXES)
+        ):
             continue
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
         hint = f"did you mean {near[0]}?" if near else "see `mutt config show` for the known names"

@@ -79,7 +79,9 @@ def show(settings: Settings) -> str:
         lines.append(f"# {title}")
         for field, info in fields:
             value = getattr(settings, field)
-            changed = "" if value == info.default else f"    # default: {render_value(info.default) or 'unset'}"
+            changed = (
+                "" if value == info.default else f"    # default: {render_value(info.default) or 'unset'}"
+            )
             lines.append(f"{variable_name(field)}={render_value(value)}{changed}")
         lines.append("")
     lines.append("# Secrets (values are never shown)")

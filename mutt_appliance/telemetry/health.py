@@ -61,7 +61,9 @@ class HealthBoard:
         document = {
             "status": "ok" if self.ok else "degraded",
             "updated_at": time.time(),
-            "components": {name: {"ok": c.ok, "detail": c.detail} for name, c in sorted(self._components.items())},
+            "components": {
+                name: {"ok": c.ok, "detail": c.detail} for name, c in sorted(self._components.items())
+            },
             **self._facts,
         }
         temporary = self._path.with_suffix(".tmp")

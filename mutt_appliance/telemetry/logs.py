@@ -10,7 +10,9 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 
-def configure_logging(level: str, log_format: str = "auto", stream: TextIO | None = None, **context: str) -> None:
+def configure_logging(
+    level: str, log_format: str = "auto", stream: TextIO | None = None, **context: str
+) -> None:
     """Set up structlog and the standard library's logging to write to `stream` (default: stderr).
 
     `context` (such as process="alerter:0") is in every line.

@@ -80,19 +80,24 @@ class AlerterMetrics:
         self.shed = Counter("mutt_alerter_shed_events_total", "Shed/deferral events", ["mode"])
         self.rules = Gauge("mutt_alerter_cache_rules_count", "Rules in memory cache", multiprocess_mode="max")
         self.rule_errors = Gauge(
-            "mutt_alerter_cache_rule_errors", "Active rules that are left out because of an error",
+            "mutt_alerter_cache_rule_errors",
+            "Active rules that are left out because of an error",
             multiprocess_mode="max",
         )
         self.dev_hosts = Gauge(
             "mutt_alerter_cache_dev_hosts_count", "Dev hosts in cache", multiprocess_mode="max"
         )
-        self.teams = Gauge("mutt_alerter_cache_teams_count", "Team mappings in cache", multiprocess_mode="max")
+        self.teams = Gauge(
+            "mutt_alerter_cache_teams_count", "Team mappings in cache", multiprocess_mode="max"
+        )
         self.db_latency = Histogram(
             "mutt_db_write_latency_ms", "Database write latency", buckets=LATENCY_BUCKETS_MS
         )
         self.dlq_depth = Gauge("mutt_alerter_dlq_depth", "Alerter DLQ depth", multiprocess_mode="mostrecent")
         self.processing_depth = Gauge(
-            "mutt_alerter_processing_list_depth", "This worker's processing list depth", multiprocess_mode="sum"
+            "mutt_alerter_processing_list_depth",
+            "This worker's processing list depth",
+            multiprocess_mode="sum",
         )
         self.reload_failures = Counter("mutt_alerter_cache_reload_failures_total", "Failed cache reloads")
         self.recovered = Counter(
