@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -32,7 +33,7 @@ SECTIONS: dict[str, str] = {
 
 def setting(default: Any, description: str, section: str, unit: str = "", **limits: Any) -> Any:
     """Declare a setting; `unit` completes the sentence "must be a whole number of …"."""
-    extra = {"section": section, "unit": unit}
+    extra: JsonDict = {"section": section, "unit": unit}
     return Field(default, description=description, json_schema_extra=extra, **limits)
 
 

@@ -1,0 +1,1 @@
+"""What an event is: its fields, its severity, and what can be read out of its message."""

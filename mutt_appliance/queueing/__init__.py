@@ -1,0 +1,1 @@
+"""The reliable queue in Redis: take in, claim, settle, retry, give back. See `keys` for the layout."""

@@ -1,0 +1,168 @@
+"""The alerter's side of the ingest queue: claim a batch, settle it, all or nothing (blocking)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import redis
+
+from mutt_appliance.queueing.dead_letter import around_payload, now_rfc3339
+from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError, recover_call
+from mutt_appliance.queueing.scripts import script_source, text
+
+# From this many lost workers on an event is claimed alone; the scripts have the same number.
+SUSPECT_AFTER = 2
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claimed batch: events oldest first, as they lie in Redis, and depths seen in the same moment."""
+
+    items: list[bytes]
+    deaths: int
+    ingest_depth: int
+    alert_depth: int
+    dead_depth: int
+
+
+@dataclass(frozen=True)
+class UnhandledCount:
+    """Unmatched events of one pattern of one host in a batch; `sample` is the position of one of them."""
+
+    hostname: str
+    pattern_hash: str
+    amount: int
+    sample: int
+
+
+@dataclass
+class Settlement:
+    """What became of a claimed batch of `size` events."""
+
+    size: int
+    alerts: list[bytes] = field(default_factory=list)
+    dead: list[bytes] = field(default_factory=list)
+    unhandled: Sequence[UnhandledCount] = ()
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What the settlement did: alerts shed to the dead letters, meta-events made, depths afterwards."""
+
+    shed: int
+    triggered: int
+    alert_depth: int
+    dead_depth: int
+
+
+@dataclass(frozen=True)
+class UnhandledPolicy:
+    """When a pattern is reported: after `threshold` events within `expiry_secs`."""
+
+    threshold: int
+    expiry_secs: int
+
+
+class EventQueue:
+    """One alerter's view of the ingest queue. Every method may raise redis.RedisError.
+
+    After an error the caller claims again: what was not settled is still on the worker's list and
+    comes back with the next claim; what was settled does not.
+    """
+
+    def __init__(self, client: redis.Redis, keys: KeySpace, lease: Lease) -> None:
+        self._client = client
+        self._keys = keys
+        self._lease = lease
+        self._register = client.register_script(script_source("register"))
+        self._renew = client.register_script(script_source("renew"))
+        self._unregister = client.register_script(script_source("unregister"))
+        self._recover = client.register_script(script_source("recover"))
+        self._claim = client.register_script(script_source("claim"))
+        self._settle = client.register_script(script_source("settle_events"))
+
+    def register(self) -> int:
+        """Take the lease; returns how many items of a former holder went back. Raises NameTakenError."""
+        self._lease.renew_token()
+        keys, args = self._lease.register_call()
+        count = int(self._register(keys=keys, args=args))
+        if count < 0:
+            raise NameTakenError(self._lease.worker)
+        return count
+
+    def renew(self) -> bool:
+        """Renew the lease; False when it is lost."""
+        keys, args = self._lease.renew_call()
+        return bool(self._renew(keys=keys, args=args))
+
+    def unregister(self) -> None:
+        """Leave: what is still held goes back at once."""
+        keys, args = self._lease.unregister_call()
+        self._unregister(keys=keys, args=args)
+
+    def claim(self, batch_size: int) -> Claim:
+        """Claim up to `batch_size` events. Raises LeaseLostError."""
+        queue = self._lease.queue
+        answer = self._claim(
+            keys=[
+                queue.source, self._lease.processing, self._lease.heartbeat, queue.suspects,
+                queue.source, self._keys.alert_queue, queue.dead,
+            ],
+            args=[self._lease.token, self._lease.ttl_ms, batch_size],
+        )  # fmt: skip
+        if not answer:
+            raise LeaseLostError(self._lease.worker)
+        items, deaths, ingest_depth, alert_depth, dead_depth = answer
+        items.reverse()
+        return Claim(items, int(deaths), int(ingest_depth), int(alert_depth), int(dead_depth))
+
+    def wait(self, timeout_secs: float) -> bool:
+        """Wait for an event; it goes to the worker's list and comes with the next claim."""
+        source, processing = self._lease.queue.source, self._lease.processing
+        return self._client.brpoplpush(source, processing, timeout=timeout_secs) is not None
+
+    def settle(self, settlement: Settlement, policy: UnhandledPolicy, shed_from_depth: int = 0) -> Settled:
+        """Settle the claimed batch. Raises LeaseLostError, and then nothing was done.
+
+        With `shed_from_depth` alerts go to the dead letters while the alert queue is that deep.
+        """
+        queue = self._lease.queue
+        keys = [
+            self._lease.processing, self._lease.heartbeat, self._keys.alert_queue, queue.dead,
+            queue.source, queue.suspects,
+        ]  # fmt: skip
+        reason = f"shed: the alert queue was at or above ALERTER_QUEUE_SHED_THRESHOLD={shed_from_depth}"
+        before, after = around_payload(reason, 0, "alerter-shed")
+        args: list[bytes | str | int] = [
+            self._lease.token, self._lease.ttl_ms, len(settlement.alerts), len(settlement.dead), shed_from_depth,
+            before, after, policy.threshold, policy.expiry_secs, now_rfc3339(),
+            *settlement.alerts, *settlement.dead,
+        ]  # fmt: skip
+        last = settlement.size - 1
+        for count in settlement.unhandled:
+            keys.append(self._keys.unhandled(count.hostname, count.pattern_hash))
+            keys.append(self._keys.unhandled_triggered(count.hostname, count.pattern_hash))
+            args += (count.amount, last - count.sample)
+        answer = self._settle(keys=keys, args=args)
+        if not answer:
+            raise LeaseLostError(self._lease.worker)
+        return Settled(*(int(value) for value in answer))
+
+    def dead_workers_recovered(self) -> int:
+        """Janitor: give back the items of all workers whose lease ran out; returns how many."""
+        queue = self._lease.queue
+        recovered = 0
+        for name in self._client.smembers(queue.workers):
+            keys, args = recover_call(queue, text(name))
+            recovered += max(0, int(self._recover(keys=keys, args=args)))
+        return recovered
+
+    def adopt_unknown_lists(self) -> None:
+        """At start: let the janitor know of lists that no worker of this version registered."""
+        queue = self._lease.queue
+        for key in self._client.scan_iter(match=f"{queue.processing_prefix}:*", count=1000):
+            name = text(key)
+            if queue.is_processing_list(name):
+                self._client.sadd(queue.workers, name.removeprefix(f"{queue.processing_prefix}:"))

@@ -1,0 +1,98 @@
+"""Every Redis key of the appliance.
+
+    mutt:ingest_queue                 list    events, new ones at the left, consumed at the right
+    mutt:dedup:{n}                    set     digests of event ids seen in window number n
+    mutt:processing:alerter:{worker}  list    events a worker has claimed and not yet settled
+    mutt:heartbeat:alerter:{worker}   string  lease token of the worker, expires without renewal
+    mutt:processing:alerter           (with suffix :workers, :suspects)
+        …:workers                     set     names of workers whose list the janitor looks at
+        …:suspects                    hash    sha1 of an event -> workers that died while they held it
+    mutt:alert_queue                  list    alerts for Moogsoft, consumed at the right
+    mutt:processing:moog:{worker}, mutt:heartbeat:moog:{worker}, …:workers, …:suspects   as above
+    mutt:retry:moog                   zset    alerts by the time (ms) of their next attempt
+    mutt:rate_limit:moog              zset    requests of the sliding window, by time (µs)
+    mutt:dlq:ingest|alerter|moog      list    dead letters, new ones at the left
+    mutt:unhandled:{host}:{hash}      string  count of unmatched events of one pattern of one host
+    mutt:unhandled:triggered:{host}:{hash}    the same, after its meta-alert was sent
+    mutt:metrics:{1m|1h|24h}:{n}      string  accepted events in window number n
+
+Scripts touch several keys at once, so on Redis Cluster all of them need one hash tag; REDIS_HASH_TAG
+puts it in front of each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mutt_appliance.config import Settings
+
+
+@dataclass(frozen=True)
+class WorkQueue:
+    """The keys of one stage: where work comes from, where it lies while worked on, where it dies."""
+
+    source: str
+    processing_prefix: str
+    heartbeat_prefix: str
+    dead: str
+
+    def processing(self, worker: str) -> str:
+        """List of what `worker` holds."""
+        return f"{self.processing_prefix}:{worker}"
+
+    def heartbeat(self, worker: str) -> str:
+        """Lease of `worker`."""
+        return f"{self.heartbeat_prefix}:{worker}"
+
+    @property
+    def workers(self) -> str:
+        """Names of the workers that have a list."""
+        return f"{self.processing_prefix}:workers"
+
+    @property
+    def suspects(self) -> str:
+        """Items that were held by a worker when it died."""
+        return f"{self.processing_prefix}:suspects"
+
+    def is_processing_list(self, key: str) -> bool:
+        """True for a worker's list, False for the two bookkeeping keys beside it."""
+        return key not in (self.workers, self.suspects)
+
+
+class KeySpace:
+    """All keys of one appliance, under its hash tag if it has one."""
+
+    def __init__(self, settings: Settings) -> None:
+        tag = f"{{{settings.redis_hash_tag}}}" if settings.redis_hash_tag else ""
+        self.ingest_queue = tag + settings.ingest_queue_name
+        self.ingest_dead = tag + settings.ingest_dlq_name
+        self.alert_queue = tag + settings.alert_queue_name
+        self.retry = tag + settings.moog_retry_set_name
+        self.rate_limit = tag + settings.moog_rate_limit_key
+        self.metrics_prefix = tag + settings.metrics_prefix
+        self._dedup_prefix = tag + settings.ingest_dedup_prefix
+        self._unhandled_prefix = tag + settings.unhandled_prefix
+        self.events = WorkQueue(
+            source=self.ingest_queue,
+            processing_prefix=tag + settings.alerter_processing_list_prefix,
+            heartbeat_prefix=tag + settings.alerter_heartbeat_prefix,
+            dead=tag + settings.alerter_dlq_name,
+        )
+        self.alerts = WorkQueue(
+            source=self.alert_queue,
+            processing_prefix=tag + settings.moog_processing_list_prefix,
+            heartbeat_prefix=tag + settings.moog_heartbeat_prefix,
+            dead=tag + settings.moog_dlq_name,
+        )
+
+    def dedup(self, window_number: int) -> str:
+        """Set of event ids first seen in the given window."""
+        return f"{self._dedup_prefix}:{window_number}"
+
+    def unhandled(self, hostname: str, pattern_hash: str) -> str:
+        """Counter of unmatched events of one pattern."""
+        return f"{self._unhandled_prefix}:{hostname}:{pattern_hash}"
+
+    def unhandled_triggered(self, hostname: str, pattern_hash: str) -> str:
+        """The counter's name once its meta-alert was sent."""
+        return f"{self._unhandled_prefix}:triggered:{hostname}:{pattern_hash}"

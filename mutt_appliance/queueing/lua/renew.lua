@@ -1,0 +1,7 @@
+-- Renew a lease, if it is still ours.
+-- KEYS  heartbeat
+-- ARGV  token, lease in ms
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return 0
+end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
