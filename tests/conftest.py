@@ -1,0 +1,98 @@
+"""Fixtures shared by all tests: real stores, settings that point to them, children, an appliance."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mutt_appliance.config import Settings
+from tests.support.children import ChildFactory
+from tests.support.servers import PostgresServer, RedisServer
+from tests.support.waiting import free_port
+
+PORT_FIELDS = (
+    "server_port_ingestor",
+    "metrics_port_alerter",
+    "health_port_alerter",
+    "metrics_port_moog",
+    "health_port_moog",
+    "server_port_webui",
+)
+MakeSettings = Callable[..., Settings]
+_database_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The Redis and the PostgreSQL of a test session."""
+
+    redis: RedisServer
+    postgres: PostgresServer
+
+
+@pytest.fixture(scope="session")
+def stores() -> Iterator[Stores]:
+    """One real Redis and one real PostgreSQL for the session; both quick and forgetful."""
+    redis_server, postgres_server = RedisServer(), PostgresServer()
+    try:
+        redis_server.start()
+        postgres_server.start()
+        yield Stores(redis_server, postgres_server)
+    finally:
+        redis_server.close()
+        postgres_server.close()
+
+
+@pytest.fixture
+def short_tmp_path() -> Iterator[Path]:
+    """A folder that any user may enter, with a name short enough for Unix sockets below it."""
+    folder = Path(tempfile.mkdtemp(prefix="mutt-t-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def make_settings(stores: Stores, short_tmp_path: Path) -> Iterator[MakeSettings]:
+    """Factory of settings for this test: an empty Redis, an empty database, free ports.
+
+    Every call in one test gives the same stores, database, folders and ports; keyword arguments override.
+    """
+    database = f"test_{next(_database_numbers)}"
+    stores.postgres.execute(f'CREATE DATABASE "{database}"')
+    with stores.redis.client() as client:
+        client.flushall()
+    (short_tmp_path / "run" / "health").mkdir(parents=True)
+    base: dict[str, Any] = {
+        "redis_host": stores.redis.address,
+        "db_host": stores.postgres.address,
+        "db_port": stores.postgres.port,
+        "db_name": database,
+        "bind_address": "127.0.0.1",
+        "mutt_runtime_dir": short_tmp_path / "run",
+        "mutt_data_dir": short_tmp_path / "data",
+        "mutt_secrets_file": short_tmp_path / "mutt.secrets",
+        "moog_webhook_url": "http://127.0.0.1:9/moog",
+        **{field: free_port() for field in PORT_FIELDS},
+    }
+
+    def make(**overrides: Any) -> Settings:
+        return Settings.model_validate({**base, **overrides})
+
+    yield make
+    stores.postgres.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+
+@pytest.fixture
+def child_for() -> Iterator[ChildFactory]:
+    """Makes a real `Child` of a role in this process; `child_for.reports(child)` has what it told."""
+    factory = ChildFactory()
+    yield factory
+    factory.close()
