@@ -27,13 +27,13 @@ def enable_pool_metrics(runtime_dir: Path, role: str, index: int) -> None:
     folder = metrics_folder(runtime_dir, role)
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: f"{role}-{index}")
+    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: f"{role}-{index}")  # type: ignore[no-untyped-call]
 
 
 def exposition(runtime_dir: Path, role: str) -> bytes:
     """All processes of `role` added up, in Prometheus' text format."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(metrics_folder(runtime_dir, role)))
+    MultiProcessCollector(registry, path=str(metrics_folder(runtime_dir, role)))  # type: ignore[no-untyped-call]
     return generate_latest(registry)
 
 

@@ -1,0 +1,176 @@
+"""What becomes of a claimed batch (pure): audit rows, alerts, dead letters, unhandled counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+import uuid_utils
+
+from mutt_appliance.alerter.decide import Decision, decide, decide_meta, meta_message
+from mutt_appliance.alerter.patterns import PatternHasher
+from mutt_appliance.alerter.ruleset import RuleSet
+from mutt_appliance.events.timestamps import parse_timestamp
+from mutt_appliance.queueing.dead_letter import dead_letter
+from mutt_appliance.queueing.events import UnhandledCount
+from mutt_appliance.store.audit import AuditRow
+
+# An alert's id follows from its event, so that a batch that is processed again makes the same alert.
+ALERT_NAMESPACE = uuid_utils.UUID("5d3f0a52-52a3-4f0e-9c56-0a1f4f7b6d21")
+NO_HOSTNAME = "unknown"
+
+
+class PoisonError(Exception):
+    """An item of the queue that is no event; the text says why."""
+
+
+@dataclass
+class Batch:
+    """Audit rows with the alert of each (None: audited only), dead letters, and unmatched patterns."""
+
+    size: int
+    rows: list[AuditRow] = field(default_factory=list)
+    alerts: list[bytes | None] = field(default_factory=list)
+    items: list[bytes] = field(default_factory=list)
+    dead: list[bytes] = field(default_factory=list)
+    unhandled: list[UnhandledCount] = field(default_factory=list)
+    unhandled_events: int = 0
+
+    def without_refused(self, reasons: dict[int, str]) -> None:
+        """Turn the rows that the database refused, by their place in `rows`, into dead letters."""
+        for index, reason in reasons.items():
+            self.dead.append(dead_letter(self.items[index], f"audit log: {reason}", 1, "alerter"))
+            self.alerts[index] = None
+
+    def alerts_to_send(self) -> list[bytes]:
+        """The alerts that are left."""
+        return [alert for alert in self.alerts if alert is not None]
+
+
+class BatchProcessor:
+    """Turns claimed items into a `Batch` by one rule set."""
+
+    def __init__(self, rules: RuleSet, default_team: str, hasher: PatternHasher) -> None:
+        self._rules = rules
+        self._default_team = default_team
+        self._hash = hasher
+
+    def process(self, items: Sequence[bytes]) -> Batch:
+        """Decide about every item; one that is no event becomes a dead letter and stops nothing."""
+        batch = Batch(len(items))
+        counts: dict[tuple[str, str], list[int]] = {}
+        match, hasher = self._rules.match, self._hash
+        for index, event in enumerate(_parse_all(items)):
+            if type(event) is not dict or event.get("event_id") is None:
+                batch.dead.append(
+                    dead_letter(items[index], f"not an event: {_what_is_wrong(event)}", 1, "alerter")
+                )
+                continue
+            message = event.get("message") or ""
+            if "mutt_meta" in event:
+                self._keep_meta(batch, items[index], event)
+                continue
+            rule = match(message, event.get("syslog_severity"), event.get("trap_oid"))
+            if rule is None:
+                key = (event.get("hostname") or NO_HOSTNAME, hasher(message))
+                seen = counts.get(key)
+                if seen is None:
+                    counts[key] = [1, index]
+                else:
+                    seen[0] += 1
+                continue
+            decision = decide(
+                rule, event.get("hostname") or NO_HOSTNAME, self._rules.data, self._default_team
+            )
+            _keep(batch, items[index], event, message, decision)
+        batch.unhandled = [UnhandledCount(host, digest, n, at) for (host, digest), (n, at) in counts.items()]
+        batch.unhandled_events = sum(count.amount for count in batch.unhandled)
+        return batch
+
+    def _keep_meta(self, batch: Batch, item: bytes, event: dict[str, Any]) -> None:
+        decision = decide_meta(event.get("hostname") or NO_HOSTNAME, self._rules.data, self._default_team)
+        _keep(batch, item, event, meta_message(event), decision)
+
+
+def _parse_all(items: Sequence[bytes]) -> list[Any]:
+    """Parse all items in one call; one by one only if that fails."""
+    try:
+        events: list[Any] = orjson.loads(b"[" + b",".join(items) + b"]")
+        if len(events) == len(items):
+            return events
+    except orjson.JSONDecodeError:
+        pass
+    return [_parse(item) for item in items]
+
+
+def _parse(item: bytes) -> Any:
+    try:
+        return orjson.loads(item)
+    except orjson.JSONDecodeError as error:
+        return PoisonError(f"not valid JSON: {error}")
+
+
+def _what_is_wrong(event: Any) -> str:
+    if isinstance(event, PoisonError):
+        return str(event)
+    return "it has no event_id" if isinstance(event, dict) else "not a JSON object"
+
+
+def _keep(batch: Batch, item: bytes, event: dict[str, Any], message: str, decision: Decision) -> None:
+    """Add the audit row of a handled event, and its alert if it is forwarded."""
+    try:
+        received_at = datetime.fromisoformat(event["received_at"])
+    except (KeyError, TypeError, ValueError):
+        batch.dead.append(dead_letter(item, "not an event: received_at is missing or no time", 1, "alerter"))
+        return
+    event_id = event["event_id"]
+    hostname = event.get("hostname") or NO_HOSTNAME
+    severity = event.get("syslog_severity")
+    alert_id = str(uuid_utils.uuid5(ALERT_NAMESPACE, str(event_id))) if decision.forwarded else None
+    batch.rows.append(
+        AuditRow(
+            event_id=event_id,
+            correlation_id=event.get("correlation_id"),
+            received_at=received_at,
+            event_timestamp=parse_timestamp(event.get("timestamp"), received_at),
+            hostname=hostname,
+            message=message,
+            syslog_severity=severity,
+            trap_oid=event.get("trap_oid"),
+            rule_id=decision.rule_id,
+            handling=decision.handling,
+            environment=decision.environment,
+            team=decision.team,
+            alert_id=alert_id,
+            forwarded=decision.forwarded,
+            raw_event=item.decode(),
+        )
+    )
+    batch.items.append(item)
+    batch.alerts.append(
+        None if alert_id is None else _alert(item, event, message, hostname, decision, alert_id)
+    )
+
+
+def _alert(
+    item: bytes, event: dict[str, Any], message: str, hostname: str, decision: Decision, alert_id: str
+) -> bytes:
+    return orjson.dumps(
+        {
+            "alert_id": alert_id,
+            "event_id": event["event_id"],
+            "correlation_id": event.get("correlation_id"),
+            "rule_id": decision.rule_id,
+            "hostname": hostname,
+            "team": decision.team,
+            "severity": event.get("syslog_severity"),
+            "handling": decision.handling,
+            "environment": decision.environment,
+            "message": message,
+            "received_at": event["received_at"],
+            "event": orjson.Fragment(item),
+        }
+    )

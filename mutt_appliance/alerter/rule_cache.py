@@ -1,0 +1,96 @@
+"""The rules in memory, renewed in the background while the old ones go on working."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import psycopg2
+
+from mutt_appliance.alerter.ruleset import RuleFault, RuleSet
+from mutt_appliance.process import Child
+from mutt_appliance.store.errors import StoreUnavailable
+from mutt_appliance.store.pool import Database
+from mutt_appliance.store.rules import load_rule_data
+from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.metrics import AlerterMetrics
+
+log = get_logger("alerter.rules")
+RETRY_SECS = 2.0
+
+
+class RuleCache:
+    """Loads and compiles rules in a thread of its own; `current` is what the worker matches with.
+
+    Loaded at start, every CACHE_RELOAD_INTERVAL seconds, and at once after SIGHUP.
+    """
+
+    def __init__(self, child: Child, database: Database, metrics: AlerterMetrics) -> None:
+        self._child = child
+        self._database = database
+        self._metrics = metrics
+        self.current: RuleSet | None = None
+        self.loaded = threading.Event()
+        self._wake = threading.Event()
+        child.health.set("rules", False, "not loaded yet")
+
+    def start(self) -> None:
+        """Begin loading; `loaded` is set when the first rules are in force."""
+        threading.Thread(target=self._loop, name="rules", daemon=True).start()
+
+    def reload(self) -> None:
+        """Load again at once (SIGHUP)."""
+        self._wake.set()
+
+    def _loop(self) -> None:
+        while not self._child.stopping.is_set():
+            asked = self._wake.is_set()
+            self._wake.clear()
+            well = self._load()
+            if asked or not well:
+                self._child.report("reload", ok=well, **self._summary())
+            interval = self._child.settings.cache_reload_interval
+            self._wake.wait(interval if well else min(RETRY_SECS, interval))
+
+    def _load(self) -> bool:
+        started = time.monotonic()
+        try:
+            with self._database.connection() as conn:
+                data = load_rule_data(conn)
+        except (StoreUnavailable, psycopg2.Error) as error:
+            self._metrics.reload_failures.inc()
+            if self.current is None:
+                text = f"not loaded, so no event is processed: {error}".strip()
+            else:
+                text = f"reload failed, the last ones stay in force: {error}".strip()
+            if self._child.health.set("rules", False, text):
+                log.error("rules not loaded", error=str(error).strip())
+            return False
+        if self.current is None or data != self.current.data or self.current.faults:
+            rules = RuleSet(data, self._child.settings.regex_timeout_ms, self._switched_off)
+            for fault in rules.faults:
+                log.error("rule left out", rule_id=fault.rule_id, reason=fault.reason)
+            self.current = rules
+        self._publish(self.current)
+        log.info("Cache reload complete", seconds=round(time.monotonic() - started, 3), **self._summary())
+        self.loaded.set()
+        return True
+
+    def _switched_off(self, fault: RuleFault) -> None:
+        log.error("rule switched off", rule_id=fault.rule_id, reason=fault.reason)
+        if self.current is not None:
+            self._publish(self.current)
+
+    def _publish(self, rules: RuleSet) -> None:
+        self._metrics.rules.set(len(rules))
+        self._metrics.rule_errors.set(len(rules.faults))
+        self._metrics.dev_hosts.set(len(rules.data.dev_hosts))
+        self._metrics.teams.set(len(rules.data.teams))
+        faults = [{"rule_id": fault.rule_id, "reason": fault.reason} for fault in rules.faults]
+        self._child.health.fact("rule_errors", faults)
+        self._child.health.set("rules", True, f"{len(rules)} in force, {len(faults)} left out")
+
+    def _summary(self) -> dict[str, int]:
+        if self.current is None:
+            return {"rules": 0, "rule_errors": 0}
+        return {"rules": len(self.current), "rule_errors": len(self.current.faults)}

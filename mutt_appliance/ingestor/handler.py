@@ -1,0 +1,201 @@
+"""POST /ingest."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import uuid_utils
+from aiohttp import web
+
+from mutt_appliance.config import Settings
+from mutt_appliance.ingestor.admit import Admission, Limits, admit
+from mutt_appliance.ingestor.body import BodyTooLargeError, BodyUnreadableError, split_events, unpack
+from mutt_appliance.ingestor.group_commit import GroupCommit, OverloadedError
+from mutt_appliance.ingestor.rates import AcceptedCounter
+from mutt_appliance.queueing.client import RedisError
+from mutt_appliance.queueing.dead_letter import now_rfc3339
+from mutt_appliance.queueing.intake import Intake, IntakeResult
+from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.metrics import IngestorMetrics
+
+log = get_logger("ingestor")
+MAX_CORRELATION_ID_CHARS = 128
+# Ids of single accepted events are listed up to this many, so that an answer stays small.
+LISTED_IDS = 1000
+ESCAPED_NUL = b"\\u0000"
+
+
+class Rejection(Exception):  # noqa: N818 - an answer, not a failure of ours
+    """The request as a whole is answered with an error."""
+
+    def __init__(self, status: HTTPStatus, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+
+
+class IngestHandler:
+    """Answers POST /ingest; one instance serves all requests of a process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        api_key: str,
+        commit: GroupCommit,
+        metrics: IngestorMetrics,
+        accepted: AcceptedCounter,
+    ) -> None:
+        self._settings = settings
+        self._key = api_key.encode()
+        self._limits = Limits.of(settings)
+        self._commit = commit
+        self._metrics = metrics
+        self._accepted = accepted
+        self._ok = metrics.requests.labels(status="success", reason="")
+        self._queued = metrics.events.labels(outcome="queued")
+        self._duplicate = metrics.events.labels(outcome="duplicate")
+        self._refused = metrics.events.labels(outcome="refused")
+        self.draining = False
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        """The answer to one request; its time is measured from here."""
+        started = time.perf_counter()
+        correlation_id = _correlation_id(request)
+        try:
+            admission, result = await self._take(request, correlation_id)
+            response = self._answer(admission, result, correlation_id)
+            self._ok.inc()
+        except Rejection as rejection:
+            self._metrics.requests.labels(status="fail", reason=rejection.reason).inc()
+            response = self._rejected(rejection, correlation_id)
+        except _AllRefused as refused:
+            self._metrics.requests.labels(status="fail", reason="invalid").inc()
+            response = _json(refused.document(correlation_id), HTTPStatus.BAD_REQUEST, correlation_id)
+        self._metrics.latency.observe(time.perf_counter() - started)
+        return response
+
+    async def _take(self, request: web.Request, correlation_id: str) -> tuple[Admission, IntakeResult]:
+        if self.draining:
+            raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "MUTT is stopping: try again")
+        if not hmac.compare_digest(
+            request.headers.get("X-API-KEY", "").encode("utf-8", "replace"), self._key
+        ):
+            raise Rejection(
+                HTTPStatus.UNAUTHORIZED,
+                "unauthorized",
+                "X-API-KEY is missing or not the INGEST_API_KEY of this appliance",
+            )
+        parsed, may_hold_nul = await self._read(request)
+        admission = admit(parsed, self._limits, correlation_id, now_rfc3339(), may_hold_nul)
+        result = await self._queue(admission)
+        queued = len(admission.events) - len(result.duplicates)
+        self._accepted.pending += queued
+        self._queued.inc(queued)
+        if result.duplicates:
+            self._duplicate.inc(len(result.duplicates))
+        if admission.refused:
+            self._refused.inc(len(admission.refused))
+            log.warning(
+                "events refused",
+                correlation_id=correlation_id,
+                refused=len(admission.refused),
+                of=len(parsed),
+                first_reason=admission.refused[0].reason,
+            )
+            if not admission.events:
+                raise _AllRefused(admission)
+        return admission, result
+
+    async def _read(self, request: web.Request) -> tuple[list[Any], bool]:
+        limit = self._settings.ingest_max_body_bytes
+        try:
+            raw = await request.read()
+            body = unpack(raw, request.headers.get("Content-Encoding", ""), limit)
+            return split_events(body, self._settings.ingest_max_batch_events), ESCAPED_NUL in body
+        except web.HTTPRequestEntityTooLarge as error:
+            text = f"the body is larger than INGEST_MAX_BODY_BYTES={limit}"
+            raise Rejection(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text) from error
+        except BodyTooLargeError as error:
+            raise Rejection(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", str(error)) from error
+        except BodyUnreadableError as error:
+            raise Rejection(HTTPStatus.BAD_REQUEST, "invalid", str(error)) from error
+
+    async def _queue(self, admission: Admission) -> IntakeResult:
+        try:
+            result = await self._commit.submit(Intake(admission.events, admission.dead))
+        except (RedisError, OSError) as error:
+            text = "Redis is not reachable: nothing was queued for certain, send the events again"
+            raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "redis", text) from error
+        except OverloadedError as error:
+            text = "Redis is slow and too much is waiting for it: send the events again"
+            raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", text) from error
+        self._metrics.queue_depth.set(result.queue_depth)
+        self._metrics.dlq_depth.set(result.dead_depth)
+        if not result.accepted:
+            text = (
+                f"the ingest queue is full ({result.queue_depth} events, MAX_INGEST_QUEUE_SIZE="
+                f"{self._settings.max_ingest_queue_size}): send the events again"
+            )
+            raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "queue_full", text)
+        return result
+
+    def _answer(self, admission: Admission, result: IntakeResult, correlation_id: str) -> web.Response:
+        document: dict[str, Any] = {
+            "status": "queued" if not admission.refused else "partly queued",
+            "correlation_id": correlation_id,
+            "queued": len(admission.events) - len(result.duplicates),
+            "duplicates": len(result.duplicates),
+            "refused": [{"index": r.index, "reason": r.reason} for r in admission.refused],
+        }
+        if len(admission.event_ids) == 1 or (admission.refused and len(admission.event_ids) <= LISTED_IDS):
+            document["event_ids"] = admission.event_ids
+        return _json(document, HTTPStatus.OK, correlation_id)
+
+    def _rejected(self, rejection: Rejection, correlation_id: str) -> web.Response:
+        log.warning(
+            "request rejected",
+            correlation_id=correlation_id,
+            status=rejection.status.value,
+            reason=rejection.reason,
+        )
+        document = {"error": str(rejection), "correlation_id": correlation_id}
+        response = _json(document, rejection.status, correlation_id)
+        if rejection.status is HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = str(self._settings.ingest_retry_after_seconds)
+        if self.draining or rejection.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            response.force_close()
+        return response
+
+
+class _AllRefused(Exception):  # noqa: N818 - an answer, not a failure of ours
+    def __init__(self, admission: Admission) -> None:
+        super().__init__("every event was refused")
+        self.admission = admission
+
+    def document(self, correlation_id: str) -> dict[str, Any]:
+        return {
+            "error": "every event of the request was refused; each is in the dead letter queue with its reason",
+            "correlation_id": correlation_id,
+            "queued": 0,
+            "duplicates": 0,
+            "refused": [{"index": r.index, "reason": r.reason} for r in self.admission.refused],
+        }
+
+
+def _correlation_id(request: web.Request) -> str:
+    given = request.headers.get("X-Correlation-ID", "")
+    if given and len(given) <= MAX_CORRELATION_ID_CHARS and given.isprintable():
+        return given
+    return str(uuid_utils.uuid7())
+
+
+def _json(document: dict[str, Any], status: HTTPStatus, correlation_id: str) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(document) + b"\n",
+        status=status,
+        headers={"Content-Type": "application/json", "X-Correlation-ID": correlation_id},
+    )
