@@ -1,0 +1,1 @@
+SELECT hostname FROM development_hosts

@@ -1,0 +1,1 @@
+SELECT hostname, team_assignment FROM device_teams
