@@ -62,37 +62,32 @@ class BatchProcessor:
         """Decide about every item; one that is no event becomes a dead letter and stops nothing."""
         batch = Batch(len(items))
         counts: dict[tuple[str, str], list[int]] = {}
-        match, hasher = self._rules.match, self._hash
+        match, hasher, data = self._rules.match, self._hash, self._rules.data
         for index, event in enumerate(_parse_all(items)):
-            if type(event) is not dict or event.get("event_id") is None:
-                batch.dead.append(
-                    dead_letter(items[index], f"not an event: {_what_is_wrong(event)}", 1, "alerter")
-                )
+            fault = _fault(event)
+            if fault is not None:
+                batch.dead.append(dead_letter(items[index], f"not an event: {fault}", 1, "alerter"))
                 continue
             message = event.get("message") or ""
+            hostname = event.get("hostname") or NO_HOSTNAME
             if "mutt_meta" in event:
-                self._keep_meta(batch, items[index], event)
+                decision = decide_meta(hostname, data, self._default_team)
+                _keep(batch, items[index], event, meta_message(event), decision)
                 continue
-            rule = match(message, event.get("syslog_severity"), event.get("trap_oid"))
-            if rule is None:
-                key = (event.get("hostname") or NO_HOSTNAME, hasher(message))
-                seen = counts.get(key)
-                if seen is None:
-                    counts[key] = [1, index]
-                else:
-                    seen[0] += 1
+            text = message.encode("utf-8", "replace")
+            rule = match(message, text, event.get("syslog_severity"), event.get("trap_oid"))
+            if rule is not None:
+                _keep(batch, items[index], event, message, decide(rule, hostname, data, self._default_team))
                 continue
-            decision = decide(
-                rule, event.get("hostname") or NO_HOSTNAME, self._rules.data, self._default_team
-            )
-            _keep(batch, items[index], event, message, decision)
+            key = (hostname, hasher(text))
+            seen = counts.get(key)
+            if seen is None:
+                counts[key] = [1, index]
+            else:
+                seen[0] += 1
         batch.unhandled = [UnhandledCount(host, digest, n, at) for (host, digest), (n, at) in counts.items()]
         batch.unhandled_events = sum(count.amount for count in batch.unhandled)
         return batch
-
-    def _keep_meta(self, batch: Batch, item: bytes, event: dict[str, Any]) -> None:
-        decision = decide_meta(event.get("hostname") or NO_HOSTNAME, self._rules.data, self._default_team)
-        _keep(batch, item, event, meta_message(event), decision)
 
 
 def _parse_all(items: Sequence[bytes]) -> list[Any]:
@@ -113,10 +108,19 @@ def _parse(item: bytes) -> Any:
         return PoisonError(f"not valid JSON: {error}")
 
 
-def _what_is_wrong(event: Any) -> str:
-    if isinstance(event, PoisonError):
-        return str(event)
-    return "it has no event_id" if isinstance(event, dict) else "not a JSON object"
+def _fault(event: Any) -> str | None:
+    """Why something in the queue is no event. The ingestor lets none of these in, but others can write there."""
+    if type(event) is not dict:
+        return str(event) if isinstance(event, PoisonError) else "not a JSON object"
+    if type(event.get("event_id")) is not str:
+        return "it has no event_id"
+    if type(event.get("message")) is str and type(event.get("hostname")) is str and "trap_oid" not in event:
+        return None
+    for name in ("message", "hostname", "trap_oid"):
+        value = event.get(name)
+        if value is not None and type(value) is not str:
+            return f"{name} is not text"
+    return None
 
 
 def _keep(batch: Batch, item: bytes, event: dict[str, Any], message: str, decision: Decision) -> None:
@@ -129,7 +133,7 @@ def _keep(batch: Batch, item: bytes, event: dict[str, Any], message: str, decisi
     event_id = event["event_id"]
     hostname = event.get("hostname") or NO_HOSTNAME
     severity = event.get("syslog_severity")
-    alert_id = str(uuid_utils.uuid5(ALERT_NAMESPACE, str(event_id))) if decision.forwarded else None
+    alert_id = str(uuid_utils.uuid5(ALERT_NAMESPACE, event_id)) if decision.forwarded else None
     batch.rows.append(
         AuditRow(
             event_id=event_id,

@@ -19,7 +19,7 @@ _VARIABLE = re.compile(
     r"|\b(?=[a-fA-F]{0,39}\d)[0-9a-fA-F]{8,40}\b"  # hex words: hashes, engine ids
     r"|\d+(?:\.\d+)*"  # numbers, versions, IPv4
 )
-_DIGITS_ALIKE = str.maketrans("123456789", "000000000")
+_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 
 
 def fold(message: str) -> str:
@@ -31,15 +31,16 @@ class PatternHasher:
     """Hashes of patterns. Messages that differ in digits only share one look at the regex."""
 
     def __init__(self) -> None:
-        self._cache: dict[str, str] = {}
+        self._cache: dict[bytes, str] = {}
 
-    def __call__(self, message: str) -> str:
-        """Hash of the pattern of `message`, 16 hexadecimal digits."""
+    def __call__(self, message: bytes) -> str:
+        """Hash of the pattern of `message` (UTF-8), 16 hexadecimal digits."""
         alike = message.translate(_DIGITS_ALIKE)
         known = self._cache.get(alike)
         if known is None:
             if len(self._cache) >= CACHE_ENTRIES:
                 self._cache.clear()
-            known = blake2b(fold(alike).encode("utf-8", "replace"), digest_size=HASH_BYTES).hexdigest()
+            pattern = fold(alike.decode("utf-8", "replace")).encode()
+            known = blake2b(pattern, digest_size=HASH_BYTES).hexdigest()
             self._cache[alike] = known
         return known

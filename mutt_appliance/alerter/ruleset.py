@@ -92,11 +92,10 @@ class RuleSet:
             return [Pattern(rank, re.escape(rule.match_string), ignore_case=True)]
         return [Pattern(rank, rule.match_string)]
 
-    def match(self, message: str, severity: int | None, trap_oid: str | None) -> RuleRow | None:
-        """The rule that wins, or None. `trap_oid` has no leading dot."""
+    def match(self, message: str, data: bytes, severity: int | None, trap_oid: str | None) -> RuleRow | None:
+        """The rule that wins, or None. `data` is `message` in UTF-8; `trap_oid` has no leading dot."""
         hits = self._hits
         hits.clear()
-        data = message.encode("utf-8", "replace")
         for scan in self._scans:
             scan(data, self._on_hit)
         if self._unfiltered:

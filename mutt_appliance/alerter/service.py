@@ -25,6 +25,7 @@ from mutt_appliance.telemetry.metrics import AlerterMetrics
 log = get_logger("alerter")
 BACKOFF_FIRST_SECS = 0.1
 BACKOFF_MAX_SECS = 5.0
+WAIT_SLICE_SECS = 0.5
 
 
 def run(child: Child) -> None:
@@ -57,6 +58,7 @@ class Alerter:
         self._registered = False
         self._backoff_secs = BACKOFF_FIRST_SECS
         self._warned_depth = False
+        self._deferring = False
 
     def run(self) -> None:
         """The loop; every turn beats, and none blocks for longer than BRPOPLPUSH_TIMEOUT or a statement's time."""
@@ -92,24 +94,29 @@ class Alerter:
             self._registered = True
             if returned:
                 log.info("events of this worker's former life go back to the queue", events=returned)
-        claim = self._queue.claim(self._settings.alerter_batch_size)
+        claim = self._queue.claim(0 if self._deferring else self._settings.alerter_batch_size)
         self._well("redis")
         self._watch_depths(claim)
         if not claim.items:
-            self._wait_for_events(claim)
-            return
-        if self._defers(claim):
+            self._metrics.processing_depth.set(0)
+            if self._deferring:
+                self._metrics.shed.labels(mode="defer").inc()
+                self._child.stopping.wait(self._settings.alerter_defer_sleep_ms / 1000)
+            else:
+                self._wait_for_events()
             return
         started = time.perf_counter()
         self._process(claim)
         self._metrics.latency.observe(time.perf_counter() - started)
 
-    def _wait_for_events(self, claim: Claim) -> None:
-        self._metrics.processing_depth.set(0)
-        if not self._must_defer(claim):
-            self._queue.wait(min(self._settings.brpoplpush_timeout, 1.0))
-        else:
-            self._pause_deferring()
+    def _wait_for_events(self) -> None:
+        """Up to BRPOPLPUSH_TIMEOUT, in slices: a signal is heard only between two of them."""
+        until = time.monotonic() + self._settings.brpoplpush_timeout
+        while not (self._child.stopping.is_set() or self._child.reloading.is_set()):
+            left = until - time.monotonic()
+            if left <= 0 or self._queue.wait(min(left, WAIT_SLICE_SECS)):
+                return
+            self._child.beat()
 
     def _process(self, claim: Claim) -> None:
         """Decide, audit, settle. What fails before the settlement leaves the batch claimed, and it comes again."""
@@ -182,23 +189,8 @@ class Alerter:
             f", mode {self._settings.alerter_shed_mode}" if shedding else ""
         )
         self._child.health.set("alert_queue", not shedding, words if deep else "ok")
-
-    def _must_defer(self, claim: Claim) -> bool:
-        return (
-            self._settings.alerter_shed_mode == "defer"
-            and claim.alert_depth >= self._settings.alerter_queue_shed_threshold
-        )
-
-    def _defers(self, claim: Claim) -> bool:
-        """Leave a claimed batch on our list for a while: it comes again with the next claim."""
-        if not self._must_defer(claim):
-            return False
-        self._metrics.shed.labels(mode="defer").inc(len(claim.items))
-        self._pause_deferring()
-        return True
-
-    def _pause_deferring(self) -> None:
-        self._child.stopping.wait(self._settings.alerter_defer_sleep_ms / 1000)
+        # The batch that is in hand when the threshold is met is still processed; nothing is claimed after it.
+        self._deferring = shedding and self._settings.alerter_shed_mode == "defer"
 
     # --- trouble
 

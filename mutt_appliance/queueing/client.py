@@ -70,6 +70,8 @@ def _options(settings: Settings, secrets: Secrets, name: str) -> dict[str, Any]:
         "socket_timeout": settings.redis_timeout + settings.brpoplpush_timeout,
         "socket_connect_timeout": settings.redis_timeout,
         "protocol": 2,
+        # A claimed batch is some hundred kilobytes; the default of 64 would read it in many pieces.
+        "socket_read_size": 1 << 20,
         "driver_info": None,
     }
     if settings.redis_address.startswith("/"):

@@ -31,7 +31,7 @@ def _payload(payload: bytes | str) -> Any:
     raw = payload.encode("utf-8", "replace") if isinstance(payload, str) else payload
     try:
         parsed = orjson.loads(raw)
-        orjson.dumps(parsed)  # nested too deeply to be written again: keep the text
+        orjson.dumps([parsed])  # nested too deeply to be written again inside an entry: keep the text
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return raw.decode("utf-8", "replace")
     return parsed

@@ -49,6 +49,24 @@ def load_secrets_file(path: Path) -> Secrets:
     return Secrets(**{name.lower(): value for name, value in values.items() if name.lower() in known})
 
 
+def read_secrets_file(path: Path) -> Secrets:
+    """Read the secrets that are there; nothing is made or written. Raises SecretsError."""
+    try:
+        _refuse_if_readable_by_others(path)
+        values = _read(path)
+    except OSError as error:
+        raise SecretsError(
+            f"MUTT_SECRETS_FILE={path}: cannot be read: {error.strerror}: "
+            "start MUTT once to make it, or name the right file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SecretsError(
+            f"MUTT_SECRETS_FILE={path}: is not UTF-8 text: write KEY=value lines into it"
+        ) from error
+    known = {field.name for field in fields(Secrets)}
+    return Secrets(**{name.lower(): value for name, value in values.items() if name.lower() in known})
+
+
 def _refuse_if_readable_by_others(path: Path) -> None:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
