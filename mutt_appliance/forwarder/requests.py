@@ -1,0 +1,104 @@
+"""Requests under way: each is a task that posts, judges, counts, and says what becomes of its jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from mutt_appliance.forwarder.holdings import Holdings
+from mutt_appliance.forwarder.jobs import Job, body_of, outcome_of
+from mutt_appliance.forwarder.retry import RetryPolicy, Verdict
+from mutt_appliance.forwarder.sender import Sender
+from mutt_appliance.process import Child
+from mutt_appliance.queueing.alerts import Outcome
+from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.metrics import ForwarderMetrics
+
+log = get_logger("forwarder.requests")
+
+# Final answers that are about one alert and say nothing against the receiver or the way to it.
+ABOUT_THE_ALERT = frozenset({"http_400", "http_409", "http_413", "http_422"})
+STATUS_OF_OUTCOME = {"done": "success", "dead": "dlq", "retry": "error"}
+
+
+class Requests:
+    """Begins requests and puts their results into the holdings; `on_end` is called after each."""
+
+    def __init__(
+        self,
+        child: Child,
+        sender: Sender,
+        metrics: ForwarderMetrics,
+        holdings: Holdings,
+        on_end: Callable[[], None],
+    ) -> None:
+        settings = child.settings
+        self._child = child
+        self._settings = settings
+        self._sender = sender
+        self._metrics = metrics
+        self._holdings = holdings
+        self._on_end = on_end
+        self._policy = RetryPolicy(
+            settings.moog_max_retries, settings.moog_retry_base_delay, settings.moog_retry_max_delay
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failures_in_a_row = 0
+
+    def begin(self, jobs: list[Job], group: asyncio.TaskGroup) -> None:
+        """Post `jobs` in one request, as a task of `group`."""
+        task = group.create_task(self._request(jobs))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cancel(self) -> None:
+        """Give up what is under way; what became of it at the receiver stays unknown."""
+        for task in self._tasks:
+            task.cancel()
+
+    def count(self, outcomes: Sequence[Outcome]) -> None:
+        """Count settled alerts by what became of them."""
+        for kind, status in STATUS_OF_OUTCOME.items():
+            number = sum(outcome.kind == kind for outcome in outcomes)
+            if number:
+                self._metrics.alerts.labels(status).inc(number)
+
+    async def _request(self, jobs: list[Job]) -> None:
+        started = time.perf_counter()
+        verdict = await self._sender.post(body_of(jobs, self._settings))
+        self._metrics.latency.observe(time.perf_counter() - started)
+        self._metrics.requests.labels("success" if verdict.kind == "done" else "fail", verdict.reason).inc()
+        self._report_health(verdict)
+        if verdict.kind == "dead" and len(jobs) > 1:
+            log.warning(
+                "batch refused, its alerts are sent one by one", reason=verdict.reason, alerts=len(jobs)
+            )
+            self._holdings.send_singly(jobs)
+        else:
+            self._holdings.finish([self._conclude(job, verdict) for job in jobs])
+        self._on_end()
+
+    def _conclude(self, job: Job, verdict: Verdict) -> Outcome:
+        outcome = outcome_of(job, verdict, self._policy)
+        if outcome.kind == "done":
+            log.debug("alert delivered", **job.label())
+        elif outcome.kind == "retry":
+            log.warning(
+                "attempt failed", **job.label(), reason=verdict.reason, again_in_secs=outcome.delay_ms / 1000
+            )
+        else:
+            log.warning("attempt failed, the alert is a dead letter", **job.label(), reason=verdict.reason)
+        return outcome
+
+    def _report_health(self, verdict: Verdict) -> None:
+        place = self._sender.place
+        if verdict.kind == "done":
+            self._failures_in_a_row = 0
+            if self._child.health.set("moogsoft", True, f"{place} accepts alerts"):
+                log.info("moogsoft accepts alerts", place=place)
+        elif verdict.reason not in ABOUT_THE_ALERT:
+            self._failures_in_a_row += 1
+            detail = f"{place}: {verdict.reason}, {self._failures_in_a_row} failed requests in a row"
+            if self._child.health.set("moogsoft", False, detail):
+                log.error("moogsoft does not accept alerts", place=place, reason=verdict.reason)
