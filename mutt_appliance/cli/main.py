@@ -33,8 +33,7 @@ class LazyGroup(click.Group):
         if target is None:
             return super().get_command(ctx, cmd_name)
         module, _, attribute = target.partition(":")
-        found = getattr(importlib.import_module(module), attribute)
-        assert isinstance(found, click.Command)
+        found: click.Command = getattr(importlib.import_module(module), attribute)
         return found
 
 

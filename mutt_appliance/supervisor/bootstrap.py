@@ -1,0 +1,86 @@
+"""The first things a worker process does, and the last."""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import json
+import os
+import signal
+import sys
+from types import FrameType
+
+from setproctitle import setproctitle
+
+from mutt_appliance.config.faults import EXIT_CONFIG, ConfigError
+from mutt_appliance.process import Child, ChildSpec
+from mutt_appliance.secrets import Secrets, SecretsError
+from mutt_appliance.supervisor.parent_death import die_with_parent
+from mutt_appliance.telemetry.logs import configure_logging, get_logger
+from mutt_appliance.telemetry.metrics import enable_pool_metrics
+
+# Blocked by the supervisor around the spawn, so that none of them ends a child that has no handler yet.
+HELD_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+MESSAGE_MAX_BYTES = 65536
+
+
+def run_child(spec: ChildSpec, module: str) -> None:
+    """Become the child `spec` and call `run(child)` of `module`; never returns.
+
+    Exits with 0 when `run` returns, with 78 on a fault of the configuration or the secrets, else 1.
+    """
+    die_with_parent(spec.parent_pid, signal.SIGKILL)
+    setproctitle(f"mutt: {spec.name}")
+    # On SIGABRT: every thread's stack to stderr.
+    faulthandler.enable()
+    configure_logging(spec.settings.log_level, spec.settings.log_format, process=spec.name)
+    log = get_logger("supervisor.bootstrap")
+    enable_pool_metrics(spec.settings.mutt_runtime_dir, spec.role, spec.index)
+    child = Child(spec)
+    _handle_signals(child)
+    try:
+        importlib.import_module(module).run(child)
+    except (ConfigError, SecretsError) as error:
+        log.error("configuration cannot be used", error=str(error))
+        _leave(EXIT_CONFIG)
+    # Whatever went wrong in a role is logged here once, and the supervisor starts it again.
+    except Exception:
+        log.exception("process failed")
+        _leave(1)
+    _leave(0)
+
+
+def _handle_signals(child: Child) -> None:
+    def stop(_: int, __: FrameType | None) -> None:
+        child.request_stop()
+
+    def reload(_: int, __: FrameType | None) -> None:
+        _take_messages(child)
+        child.request_reload()
+
+    # Ctrl-C reaches the whole process group; the supervisor decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
+
+
+def _take_messages(child: Child) -> None:
+    """Take what the supervisor sent: new secrets, before the SIGHUP that announces them."""
+    while True:
+        try:
+            packet = child.spec.channel.recv(MESSAGE_MAX_BYTES)
+        except OSError:
+            return
+        if not packet:
+            return
+        message = json.loads(packet)
+        if message.get("kind") == "secrets":
+            child.secrets = Secrets(**message["values"])
+
+
+def _leave(code: int) -> None:
+    """Exit at once: a thread of the role that still runs must not hold the process up."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
