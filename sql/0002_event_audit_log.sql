@@ -32,13 +32,15 @@ DECLARE
     first_day      date := date_trunc('month', month::timestamp)::date;
     partition_name text := 'event_audit_log_' || to_char(first_day, 'YYYY_MM');
 BEGIN
-    IF EXISTS (SELECT FROM pg_inherits
-               WHERE inhparent = 'event_audit_log'::regclass AND inhrelid = to_regclass(partition_name)) THEN
+    IF EXISTS (SELECT FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+               WHERE i.inhparent = 'event_audit_log'::regclass AND c.relname = partition_name) THEN
         RETURN partition_name;
     END IF;
+    -- Another session may have made it while we waited for the lock. to_regclass() would not see it: it
+    -- answers from this session's cache.
     PERFORM pg_advisory_xact_lock(1297437780, 2);
-    IF EXISTS (SELECT FROM pg_inherits
-               WHERE inhparent = 'event_audit_log'::regclass AND inhrelid = to_regclass(partition_name)) THEN
+    IF EXISTS (SELECT FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+               WHERE i.inhparent = 'event_audit_log'::regclass AND c.relname = partition_name) THEN
         RETURN partition_name;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE event_audit_log INCLUDING ALL)', partition_name);
