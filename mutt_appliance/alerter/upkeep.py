@@ -1,57 +1,56 @@
-"""What must go on while the worker is busy with a batch: its lease, and the janitor's rounds."""
+"""What must go on while the workers are busy: their leases, and the janitor's rounds."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
-from mutt_appliance.process import Child
-from mutt_appliance.queueing.client import RedisError, blocking_client
+from mutt_appliance.alerter.shared import Shared
+from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.events import EventQueue
-from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.lease import Lease
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import AlerterMetrics
 
 log = get_logger("alerter.upkeep")
 JANITOR_INTERVAL_SECS = 5.0
 
 
 class Upkeep:
-    """Renews the lease every ALERTER_HEARTBEAT_INTERVAL and gives back what dead workers held."""
+    """Renews leases every ALERTER_HEARTBEAT_INTERVAL and gives back what dead workers held."""
 
-    def __init__(self, child: Child, lease: Lease, metrics: AlerterMetrics) -> None:
-        self._child = child
-        self._metrics = metrics
-        settings = child.settings
+    def __init__(self, shared: Shared, leases: Sequence[Lease]) -> None:
+        self._shared = shared
+        settings = shared.settings
         self._interval = min(settings.alerter_heartbeat_interval, settings.alerter_janitor_timeout / 3)
-        self._client = blocking_client(settings, child.secrets, f"{child.name}-upkeep")
-        self._queue = EventQueue(self._client, KeySpace(settings), lease)
+        self._janitor_interval = min(JANITOR_INTERVAL_SECS, settings.alerter_janitor_timeout)
+        self._queues = [EventQueue(shared.client, shared.keys, lease) for lease in leases]
 
     def start(self) -> None:
         """Begin, in a daemon thread."""
         threading.Thread(target=self._loop, name="upkeep", daemon=True).start()
 
     def _loop(self) -> None:
-        step = min(self._interval, JANITOR_INTERVAL_SECS)
-        since_janitor = JANITOR_INTERVAL_SECS
+        step = min(self._interval, self._janitor_interval)
+        since_janitor = self._janitor_interval
         adopted = False
-        while not self._child.stopping.is_set():
+        while not self._shared.child.stopping.is_set():
             try:
-                self._queue.renew()
+                for queue in self._queues:
+                    queue.renew()
                 if not adopted:
-                    self._queue.adopt_unknown_lists()
+                    self._queues[0].adopt_unknown_lists()
                     adopted = True
-                if since_janitor >= min(JANITOR_INTERVAL_SECS, self._child.settings.alerter_janitor_timeout):
+                if since_janitor >= self._janitor_interval:
                     since_janitor = 0.0
                     self._janitor()
-            except RedisError:
-                # The worker meets the same trouble and reports it; here only the next turn matters.
-                pass
-            self._child.stopping.wait(step)
+            except RedisError as error:
+                # The workers meet the same trouble and report it; here only the next turn matters.
+                log.debug("upkeep put off", error=str(error))
+            self._shared.child.stopping.wait(step)
             since_janitor += step
 
     def _janitor(self) -> None:
-        count = self._queue.dead_workers_recovered()
+        count = self._queues[0].dead_workers_recovered()
         if count:
-            self._metrics.recovered.inc(count)
+            self._shared.metrics.recovered.inc(count)
             log.warning("recovered events of workers that are gone", events=count)

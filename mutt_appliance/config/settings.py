@@ -212,6 +212,14 @@ class Settings(BaseModel):
     alerter_batch_size: int = setting(
         1000, "Events claimed and settled together", "alerter", "events", ge=1, le=50_000
     )
+    alerter_batches_at_once: int = setting(
+        2,
+        "Batches one alerter process has in hand at once: one is matched while another waits for the stores",
+        "alerter",
+        "batches",
+        ge=1,
+        le=8,
+    )
     alerter_queue_warn_threshold: int = setting(
         1000, "Alert queue depth above which the alerter warns", "alerter", "alerts", ge=1
     )

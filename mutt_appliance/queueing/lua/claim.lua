@@ -15,25 +15,41 @@ local held = redis.call('LLEN', KEYS[2])
 local want = tonumber(ARGV[3]) - held
 local watch = redis.call('EXISTS', KEYS[4]) == 1
 local deaths = 0
-local claimed = 0
-while claimed < want do
-  if watch then
-    local following = redis.call('LINDEX', KEYS[1], -1)
-    if not following then break end
-    local count = tonumber(redis.call('HGET', KEYS[4], redis.sha1hex(following)) or '0')
+local batch = want > 0 and redis.call('LRANGE', KEYS[1], -want, -1) or {}
+local take = #batch
+if watch then
+  for i = 0, #batch - 1 do
+    local count = tonumber(redis.call('HGET', KEYS[4], redis.sha1hex(batch[#batch - i])) or '0')
     if count >= SUSPECT_AFTER then
-      if held + claimed == 0 then
-        redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
+      take = i
+      if held + i == 0 then
+        take = 1
         deaths = count
       end
       break
     end
   end
-  if not redis.call('RPOPLPUSH', KEYS[1], KEYS[2]) then break end
-  claimed = claimed + 1
 end
 
-local answer = {redis.call('LRANGE', KEYS[2], 0, -1), deaths}
+-- The oldest is pushed first, so that it lies at the right end of the list as it did in the source.
+local CHUNK = 1000 -- well below the number of values unpack() can put on the stack
+local oldest_first = {}
+for i = 1, take do
+  oldest_first[#oldest_first + 1] = batch[#batch + 1 - i]
+  if #oldest_first == CHUNK or i == take then
+    redis.call('LPUSH', KEYS[2], unpack(oldest_first))
+    oldest_first = {}
+  end
+end
+if take > 0 then
+  redis.call('LTRIM', KEYS[1], 0, -(take + 1))
+end
+
+local items = batch
+if held > 0 or take < #batch then
+  items = redis.call('LRANGE', KEYS[2], 0, -1)
+end
+local answer = {items, deaths}
 for i = 5, #KEYS do
   answer[#answer + 1] = redis.call('LLEN', KEYS[i])
 end

@@ -42,10 +42,20 @@ at = at + dead
 -- audited and forwarded like any other.
 local threshold, expiry = tonumber(ARGV[8]), tonumber(ARGV[9])
 local triggered = 0
+local already = {}
+for first = 8, #KEYS, 2 * CHUNK do
+  local names = {}
+  for k = first, math.min(first + 2 * CHUNK - 2, #KEYS), 2 do
+    names[#names + 1] = KEYS[k]
+  end
+  for i, count in ipairs(redis.call('MGET', unpack(names))) do
+    already[first + 2 * (i - 1)] = count
+  end
+end
 for k = 7, #KEYS, 2 do
   local amount, sample_index = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   at = at + 2
-  if redis.call('EXISTS', KEYS[k + 1]) == 1 then
+  if already[k + 1] then
     redis.call('INCRBY', KEYS[k + 1], amount)
   else
     local count = redis.call('INCRBY', KEYS[k], amount)
