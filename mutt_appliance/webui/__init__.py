@@ -1,0 +1,1 @@
+"""The web UI process: health, metrics and a plain status answer."""

@@ -1,0 +1,122 @@
+"""The web UI process: GET / (status, with the API key), /health and /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+
+import psycopg2
+import redis.asyncio
+import uvloop
+from aiohttp import web
+
+from mutt_appliance.process import Child
+from mutt_appliance.queueing.client import RedisError, async_client
+from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.store.errors import StoreUnavailable
+from mutt_appliance.store.pool import Database
+from mutt_appliance.telemetry.endpoints import add_endpoints, serve
+from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.metrics import WebuiMetrics
+from mutt_appliance.webui.status import PipelineState, read_state, render
+
+log = get_logger("webui")
+TICK_SECS = 0.5
+PROBE_INTERVAL_SECS = 5.0
+
+
+def run(child: Child) -> None:
+    """Serve until SIGTERM."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(child))
+
+
+async def _serve(child: Child) -> None:
+    webui = Webui(child)
+    app = web.Application()
+    app.router.add_get("/", webui.status)
+    add_endpoints(app, child.settings.mutt_runtime_dir, child.spec.role)
+    runner = await serve(app, child.sockets["http"])
+    stopping = asyncio.Event()
+    child.bind_loop(asyncio.get_running_loop(), stopping.set)
+    await webui.probe()
+    child.ready()
+    last_probe = time.monotonic()
+    while not stopping.is_set():
+        try:
+            await asyncio.wait_for(stopping.wait(), TICK_SECS)
+        except TimeoutError:
+            pass
+        if time.monotonic() - last_probe > PROBE_INTERVAL_SECS:
+            await webui.probe()
+            last_probe = time.monotonic()
+        child.beat()
+    await runner.cleanup()
+    await webui.close()
+
+
+class Webui:
+    """The pages of one process."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+        self._client: redis.asyncio.Redis = async_client(child.settings, child.secrets, child.name)
+        self._keys = KeySpace(child.settings)
+        self._database = Database(child.settings, child.secrets, f"mutt {child.name}")
+        self._metrics = WebuiMetrics()
+        self._api_key = child.secrets.webui_api_key.encode()
+
+    async def status(self, request: web.Request) -> web.Response:
+        """The pipeline in plain text; 503 when something is wrong."""
+        started = time.perf_counter()
+        response = await self._status(request)
+        self._metrics.requests.labels(endpoint="/", status=str(response.status)).inc()
+        self._metrics.latency.labels(endpoint="/").observe(time.perf_counter() - started)
+        return response
+
+    async def _status(self, request: web.Request) -> web.Response:
+        given = request.headers.get("X-API-KEY", "")
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), self._api_key):
+            text = "X-API-KEY is missing or not the WEBUI_API_KEY of this appliance\n"
+            return web.Response(text=text, status=401)
+        well, text = render(await self._state(), self._child.settings.mutt_runtime_dir)
+        return web.Response(text=text, status=200 if well else 503)
+
+    async def _state(self) -> PipelineState | None:
+        try:
+            return await read_state(self._client, self._keys)
+        except (RedisError, OSError):
+            return None
+
+    async def probe(self) -> None:
+        """See how the stores are, for /health."""
+        settings = self._child.settings
+        try:
+            async with asyncio.timeout(settings.redis_timeout):
+                await self._client.ping()
+        except (RedisError, OSError, TimeoutError) as error:
+            self._note("redis", False, f"{settings.redis_address} does not answer: {type(error).__name__}")
+        else:
+            self._note("redis", True, "ok")
+        try:
+            await asyncio.to_thread(self._ask_database)
+        except (StoreUnavailable, psycopg2.Error) as error:
+            self._note("database", False, str(error).strip())
+        else:
+            self._note("database", True, "ok")
+
+    def _ask_database(self) -> None:
+        started = time.perf_counter()
+        with self._database.connection() as conn, conn.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        self._metrics.db_latency.labels(operation="probe").observe((time.perf_counter() - started) * 1000)
+
+    def _note(self, component: str, ok: bool, detail: str) -> None:
+        if self._child.health.set(component, ok, detail):
+            (log.info if ok else log.error)("store", component=component, state=detail)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+        self._database.close()

@@ -1,0 +1,80 @@
+"""The state of the pipeline in plain text: rates, depths, and the health of every role."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio
+
+from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.telemetry.health import pool_health
+from mutt_appliance.telemetry.rates import WINDOWS, keys_between
+
+ROLES = ("ingestor", "alerter", "forwarder")
+
+
+@dataclass(frozen=True)
+class PipelineState:
+    """What the queues hold and how fast events come in (events per second over the last full windows)."""
+
+    rate_1m: float
+    rate_1h: float
+    ingest_queue: int
+    alert_queue: int
+    retrying: int
+    dead_ingest: int
+    dead_alerter: int
+    dead_moog: int
+
+
+async def read_state(client: redis.asyncio.Redis, keys: KeySpace, now: float | None = None) -> PipelineState:
+    """Read it from Redis in one round trip. Raises redis.RedisError."""
+    now = time.time() if now is None else now
+    minute = WINDOWS[0]
+    minutes = keys_between(keys.metrics_prefix, minute, now - 3600, now)
+    async with client.pipeline(transaction=False) as pipe:
+        pipe.mget(minutes)
+        pipe.llen(keys.ingest_queue)
+        pipe.llen(keys.alert_queue)
+        pipe.zcard(keys.retry)
+        pipe.llen(keys.ingest_dead)
+        pipe.llen(keys.events.dead)
+        pipe.llen(keys.alerts.dead)
+        counts, *depths = await pipe.execute()
+    values = [int(count or 0) for count in counts]
+    # The minute that has just begun and the one before it: together at least a minute long.
+    into_minute = now % minute.length_secs
+    rate_1m = (values[-1] + values[-2]) / (minute.length_secs + into_minute)
+    return PipelineState(rate_1m, sum(values) / (3600 + into_minute), *(int(depth) for depth in depths))
+
+
+def render(state: PipelineState | None, runtime_dir: Path) -> tuple[bool, str]:
+    """(all well, text) of the state; without one Redis is away."""
+    lines = []
+    if state is None:
+        lines.append("redis            away")
+    else:
+        lines += [
+            f"events/s         {state.rate_1m:.1f} (last minutes)  {state.rate_1h:.1f} (last hour)",
+            f"ingest queue     {state.ingest_queue}",
+            f"alert queue      {state.alert_queue}",
+            f"retrying         {state.retrying}",
+            f"dead letters     ingest {state.dead_ingest}  alerter {state.dead_alerter}  moog {state.dead_moog}",
+        ]
+    well = state is not None
+    for role in ROLES:
+        role_well, document = pool_health(runtime_dir, role)
+        well = well and role_well
+        lines.append(f"{role:<16} {document['status']}")
+        lines += [f"  {name:<14} {_troubles(process)}" for name, process in document["processes"].items()]
+    return well, "\n".join(lines) + "\n"
+
+
+def _troubles(process: dict[str, Any]) -> str:
+    if process["status"] == "not responding":
+        return f"not responding for {process['age_seconds']} s"
+    bad = [f"{name}: {c['detail']}" for name, c in process.get("components", {}).items() if not c["ok"]]
+    return "; ".join(bad) or "ok"
