@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import time
 
@@ -44,10 +45,8 @@ async def _serve(child: Child) -> None:
     child.ready()
     last_probe = time.monotonic()
     while not stopping.is_set():
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
-        except TimeoutError:
-            pass
         if time.monotonic() - last_probe > PROBE_INTERVAL_SECS:
             await webui.probe()
             last_probe = time.monotonic()
