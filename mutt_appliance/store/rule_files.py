@@ -14,6 +14,7 @@ MATCH_TYPES = ("contains", "regex", "oid_prefix")
 HANDLINGS = ("Page_and_ticket", "Page_only", "Ticket_only", "Log_only", "Suppress")
 # As the alerter takes it: a leading dot and a trailing .* are allowed.
 OID_PREFIX = re.compile(r"\.?\d+(\.\d+)*(\.\*)?")
+FOLDED = re.compile("[\x85\u2028\u2029]")
 LARGEST_INTEGER = 2**31 - 1
 
 
@@ -84,7 +85,19 @@ def render_rules(specs: Iterable[RuleSpec]) -> str:
     """A file of rules; what has its default value is left out."""
     defaults = asdict(RuleSpec())
     entries = [{k: v for k, v in asdict(spec).items() if v != defaults[k]} for spec in specs]
-    return yaml.safe_dump({"rules": entries}, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump({"rules": entries}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML's writer, which leaves line ends of Unicode as they are outside double quotes; its reader folds them."""
+
+
+def _represent_text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    style = '"' if FOLDED.search(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def _entries(file: str, text: str, faults: list[RuleFault]) -> list[Any]:

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import psycopg2
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
@@ -54,6 +55,7 @@ def test_the_months_of_a_batch_come_once_and_in_order() -> None:
     assert months_of(moments) == [date(2026, 12, 1), date(2027, 1, 1)]
 
 
+@hypothesis_settings(deadline=None)
 @given(MOMENTS, st.integers(0, 24))
 def test_months_ahead_are_consecutive_and_begin_with_the_present_one(now: datetime, ahead: int) -> None:
     months = months_ahead(now, ahead)
