@@ -79,15 +79,16 @@ class AuditWriter:
         )
 
     def _write_all(self, rows: Sequence[AuditRow]) -> list[RefusedRow]:
-        with self._database.connection() as conn, conn.cursor() as cursor:
-            try:
+        try:
+            # One statement is its own transaction: no round trips for BEGIN and COMMIT.
+            with self._database.connection(autocommit=True) as conn, conn.cursor() as cursor:
                 _insert(cursor, rows)
-            except (psycopg2.Error, ValueError) as error:
-                if not is_refused_data(error):
-                    raise
-                conn.rollback()
-                return _insert_all_but_refused(cursor, rows)
-        return []
+            return []
+        except (psycopg2.Error, ValueError) as error:
+            if not is_refused_data(error):
+                raise
+        with self._database.connection() as conn, conn.cursor() as cursor:
+            return _insert_all_but_refused(cursor, rows)
 
     def _make_partitions(self, rows: Sequence[AuditRow]) -> None:
         with self._database.connection() as conn:
