@@ -87,7 +87,7 @@ def match(rule_set: RuleSet, message: str, severity: int | None = None, oid: str
         min_size=1,
         max_size=8,
     ),
-)  # noqa: E501
+)
 def test_the_winner_is_the_one_the_plain_matcher_finds(
     rows: list[RuleRow], events: list[tuple[str, int | None, str | None]]
 ) -> None:

@@ -1,0 +1,50 @@
+"""A clean Redis, its keys, and workers on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from mutt_appliance.config import Settings
+from mutt_appliance.queueing.client import blocking_client
+from mutt_appliance.queueing.events import EventQueue
+from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.lease import Lease
+from mutt_appliance.secrets import Secrets
+from tests.conftest import MakeSettings
+
+MakeWorker = Callable[..., EventQueue]
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    """Settings on real, empty stores."""
+    return make_settings()
+
+
+@pytest.fixture
+def keys(settings: Settings) -> KeySpace:
+    """The keys of these settings."""
+    return KeySpace(settings)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[redis.Redis]:
+    """A blocking client."""
+    made = blocking_client(settings, Secrets(), "test")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def worker(client: redis.Redis, keys: KeySpace) -> MakeWorker:
+    """Makes a registered worker of the ingest queue."""
+
+    def make(name: str = "w1", run_id: str = "run1", ttl_ms: int = 30_000) -> EventQueue:
+        queue = EventQueue(client, keys, Lease(keys.events, name, run_id, ttl_ms))
+        queue.register()
+        return queue
+
+    return make
