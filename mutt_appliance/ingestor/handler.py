@@ -61,7 +61,7 @@ class IngestHandler:
         self._refused = metrics.events.labels(outcome="refused")
         self.draining = False
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.Response:
         """The answer to one request; its time is measured from here."""
         started = time.perf_counter()
         correlation_id = _correlation_id(request)

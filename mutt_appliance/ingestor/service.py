@@ -41,7 +41,7 @@ async def _serve(child: Child) -> None:
     handler = IngestHandler(settings, child.secrets.ingest_api_key, commit, metrics, accepted)
 
     app = web.Application(client_max_size=settings.ingest_max_body_bytes)
-    app.router.add_post("/ingest", handler)
+    app.router.add_post("/ingest", handler.handle)
     add_endpoints(app, settings.mutt_runtime_dir, child.spec.role)
     # Bodies are unpacked by `unpack`, which knows when to stop.
     runner = web.AppRunner(

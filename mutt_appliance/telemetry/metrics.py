@@ -2,7 +2,9 @@
 
 Each process writes its values to a mapped file named after its place in the pool (not its pid), so
 that counters go on where a killed process left them. `enable_pool_metrics` must run in a process
-before it imports one of the metric groups below.
+before it makes one of the metric groups below. They are in no registry of their own: what a
+scraper gets is read from the files. A name with labels is there only once a label was used, so the
+ones to be expected are made at the beginning.
 """
 
 from __future__ import annotations
@@ -45,19 +47,32 @@ class IngestorMetrics:
             "mutt_ingest_requests_total",
             "Ingestion requests (status: success|fail; reason for failures)",
             ["status", "reason"],
+            registry=None,
         )
         self.events = Counter(
-            "mutt_ingest_events_total", "Events by outcome (queued|duplicate|refused)", ["outcome"]
+            "mutt_ingest_events_total",
+            "Events by outcome (queued|duplicate|refused)",
+            ["outcome"],
+            registry=None,
         )
         self.queue_depth = Gauge(
-            "mutt_ingest_queue_depth", "Current queue depth", multiprocess_mode="mostrecent"
+            "mutt_ingest_queue_depth", "Current queue depth", multiprocess_mode="mostrecent", registry=None
         )
         self.dlq_depth = Gauge(
-            "mutt_ingest_dlq_depth", "Refused events in the dead letter queue", multiprocess_mode="mostrecent"
+            "mutt_ingest_dlq_depth",
+            "Refused events in the dead letter queue",
+            multiprocess_mode="mostrecent",
+            registry=None,
         )
         self.latency = Histogram(
-            "mutt_ingest_latency_seconds", "Request processing latency", buckets=LATENCY_BUCKETS_SECS
+            "mutt_ingest_latency_seconds",
+            "Request processing latency",
+            buckets=LATENCY_BUCKETS_SECS,
+            registry=None,
         )
+        self.requests.labels(status="success", reason="")
+        for outcome in ("queued", "duplicate", "refused"):
+            self.events.labels(outcome=outcome)
 
 
 class AlerterMetrics:
@@ -68,41 +83,60 @@ class AlerterMetrics:
             "mutt_alerter_events_processed_total",
             "Events by status (handled/unhandled/poison/error)",
             ["status"],
+            registry=None,
         )
         self.latency = Histogram(
             "mutt_alerter_processing_latency_seconds",
             "Event processing time, from claim to settled, of the batch it was in",
             buckets=LATENCY_BUCKETS_SECS,
+            registry=None,
         )
         self.queue_depth = Gauge(
-            "mutt_alerter_queue_depth", "Monitored queue depth (alert queue)", multiprocess_mode="mostrecent"
+            "mutt_alerter_queue_depth",
+            "Monitored queue depth (alert queue)",
+            multiprocess_mode="mostrecent",
+            registry=None,
         )
-        self.shed = Counter("mutt_alerter_shed_events_total", "Shed/deferral events", ["mode"])
-        self.rules = Gauge("mutt_alerter_cache_rules_count", "Rules in memory cache", multiprocess_mode="max")
+        self.shed = Counter("mutt_alerter_shed_events_total", "Shed/deferral events", ["mode"], registry=None)
+        self.rules = Gauge(
+            "mutt_alerter_cache_rules_count", "Rules in memory cache", multiprocess_mode="max", registry=None
+        )
         self.rule_errors = Gauge(
             "mutt_alerter_cache_rule_errors",
             "Active rules that are left out because of an error",
             multiprocess_mode="max",
+            registry=None,
         )
         self.dev_hosts = Gauge(
-            "mutt_alerter_cache_dev_hosts_count", "Dev hosts in cache", multiprocess_mode="max"
+            "mutt_alerter_cache_dev_hosts_count", "Dev hosts in cache", multiprocess_mode="max", registry=None
         )
         self.teams = Gauge(
-            "mutt_alerter_cache_teams_count", "Team mappings in cache", multiprocess_mode="max"
+            "mutt_alerter_cache_teams_count", "Team mappings in cache", multiprocess_mode="max", registry=None
         )
         self.db_latency = Histogram(
-            "mutt_db_write_latency_ms", "Database write latency", buckets=LATENCY_BUCKETS_MS
+            "mutt_db_write_latency_ms", "Database write latency", buckets=LATENCY_BUCKETS_MS, registry=None
         )
-        self.dlq_depth = Gauge("mutt_alerter_dlq_depth", "Alerter DLQ depth", multiprocess_mode="mostrecent")
+        self.dlq_depth = Gauge(
+            "mutt_alerter_dlq_depth", "Alerter DLQ depth", multiprocess_mode="mostrecent", registry=None
+        )
         self.processing_depth = Gauge(
             "mutt_alerter_processing_list_depth",
             "This worker's processing list depth",
             multiprocess_mode="sum",
+            registry=None,
         )
-        self.reload_failures = Counter("mutt_alerter_cache_reload_failures_total", "Failed cache reloads")
+        self.reload_failures = Counter(
+            "mutt_alerter_cache_reload_failures_total", "Failed cache reloads", registry=None
+        )
         self.recovered = Counter(
-            "mutt_alerter_recovered_events_total", "Events that the janitor gave back to the ingest queue"
+            "mutt_alerter_recovered_events_total",
+            "Events that the janitor gave back to the ingest queue",
+            registry=None,
         )
+        for status in ("handled", "unhandled", "poison", "error"):
+            self.events.labels(status=status)
+        for mode in ("dlq", "defer"):
+            self.shed.labels(mode=mode)
 
 
 class ForwarderMetrics:
@@ -113,37 +147,75 @@ class ForwarderMetrics:
             "mutt_moog_requests_total",
             "Moog webhook requests (status: success|fail; reason for failures)",
             ["status", "reason"],
+            registry=None,
         )
         self.latency = Histogram(
-            "mutt_moog_request_latency_seconds", "Webhook request latency", buckets=LATENCY_BUCKETS_SECS
+            "mutt_moog_request_latency_seconds",
+            "Webhook request latency",
+            buckets=LATENCY_BUCKETS_SECS,
+            registry=None,
         )
-        self.dlq_depth = Gauge("mutt_moog_dlq_depth", "Moog DLQ depth", multiprocess_mode="mostrecent")
+        self.dlq_depth = Gauge(
+            "mutt_moog_dlq_depth", "Moog DLQ depth", multiprocess_mode="mostrecent", registry=None
+        )
         self.processing_depth = Gauge(
-            "mutt_moog_processing_list_depth", "This worker's processing list depth", multiprocess_mode="sum"
+            "mutt_moog_processing_list_depth",
+            "This worker's processing list depth",
+            multiprocess_mode="sum",
+            registry=None,
         )
-        self.rate_limit_hits = Counter("mutt_moog_rate_limit_hits_total", "Times rate limit was hit")
+        self.rate_limit_hits = Counter(
+            "mutt_moog_rate_limit_hits_total", "Times rate limit was hit", registry=None
+        )
         self.alerts = Counter(
-            "mutt_moog_alerts_processed_total", "Alerts processed (success/dlq/error)", ["status"]
+            "mutt_moog_alerts_processed_total",
+            "Alerts processed (success/dlq/error)",
+            ["status"],
+            registry=None,
         )
         self.retry_depth = Gauge(
-            "mutt_moog_retry_depth", "Alerts waiting for their next attempt", multiprocess_mode="mostrecent"
+            "mutt_moog_retry_depth",
+            "Alerts waiting for their next attempt",
+            multiprocess_mode="mostrecent",
+            registry=None,
         )
         self.recovered = Counter(
-            "mutt_moog_recovered_alerts_total", "Alerts that the janitor gave back to the alert queue"
+            "mutt_moog_recovered_alerts_total",
+            "Alerts that the janitor gave back to the alert queue",
+            registry=None,
         )
+        self.requests.labels(status="success", reason="")
+        for status in ("success", "dlq", "error"):
+            self.alerts.labels(status=status)
 
 
 class WebuiMetrics:
     """:8090/metrics."""
 
     def __init__(self) -> None:
-        self.requests = Counter("mutt_webui_api_requests_total", "API requests", ["endpoint", "status"])
+        self.requests = Counter(
+            "mutt_webui_api_requests_total", "API requests", ["endpoint", "status"], registry=None
+        )
         self.latency = Histogram(
-            "mutt_webui_api_latency_seconds", "API latency", ["endpoint"], buckets=LATENCY_BUCKETS_SECS
+            "mutt_webui_api_latency_seconds",
+            "API latency",
+            ["endpoint"],
+            buckets=LATENCY_BUCKETS_SECS,
+            registry=None,
         )
         self.scan_latency = Histogram(
-            "mutt_webui_redis_scan_latency_seconds", "Redis SCAN latency", buckets=LATENCY_BUCKETS_SECS
+            "mutt_webui_redis_scan_latency_seconds",
+            "Redis SCAN latency",
+            buckets=LATENCY_BUCKETS_SECS,
+            registry=None,
         )
         self.db_latency = Histogram(
-            "mutt_webui_db_query_latency_ms", "DB query latency", ["operation"], buckets=LATENCY_BUCKETS_MS
+            "mutt_webui_db_query_latency_ms",
+            "DB query latency",
+            ["operation"],
+            buckets=LATENCY_BUCKETS_MS,
+            registry=None,
         )
+        self.requests.labels(endpoint="/", status="200")
+        self.latency.labels(endpoint="/")
+        self.db_latency.labels(operation="probe")
