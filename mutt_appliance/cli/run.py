@@ -15,7 +15,7 @@ from mutt_appliance.config.faults import EXIT_CONFIG
 from mutt_appliance.secrets import Secrets, SecretsError, load_secrets_file
 from mutt_appliance.supervisor.loop import Supervisor
 from mutt_appliance.supervisor.programs import ProgramError
-from mutt_appliance.supervisor.roles import pools
+from mutt_appliance.supervisor.roles import Pool, pools
 from mutt_appliance.telemetry.logs import configure_logging
 
 
@@ -27,6 +27,11 @@ def command(env_file: Path | None) -> None:
     SIGHUP reads secrets and rules again. Exit code 78: the configuration cannot be used.
     """
     settings = load_or_exit(env_file)
+    sys.exit(supervise(settings, pools(settings), env_file))
+
+
+def supervise(settings: Settings, table: list[Pool], env_file: Path | None) -> int:
+    """Supervise the pools of `table` until a signal ends it; exit code of the process."""
     configure_logging(settings.log_level, settings.log_format, process="supervisor")
     setproctitle("mutt: supervisor")
 
@@ -36,12 +41,12 @@ def command(env_file: Path | None) -> None:
 
     try:
         secrets = load_secrets_file(settings.mutt_secrets_file)
-        supervisor = Supervisor(settings, secrets, pools(settings), reload)
+        supervisor = Supervisor(settings, secrets, table, reload)
     except ConfigError as error:
         for fault in error.faults:
             click.echo(f"error: {fault}", err=True)
-        sys.exit(EXIT_CONFIG)
+        return EXIT_CONFIG
     except (SecretsError, ProgramError) as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(EXIT_CONFIG)
-    sys.exit(supervisor.run())
+        return EXIT_CONFIG
+    return supervisor.run()

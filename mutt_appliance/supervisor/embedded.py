@@ -6,7 +6,7 @@ import dataclasses
 import selectors
 
 from mutt_appliance.config import Settings
-from mutt_appliance.supervisor.folders import check_reachable, make_data_folder
+from mutt_appliance.supervisor.folders import check_reachable
 from mutt_appliance.supervisor.postgres_server import postgres_programs
 from mutt_appliance.supervisor.programs import run_as
 from mutt_appliance.supervisor.redis_server import redis_program
@@ -21,8 +21,7 @@ PREPARE_MIN_SECS = 600.0
 
 
 def embedded_members(settings: Settings, selector: selectors.BaseSelector) -> list[ProgramMember]:
-    """The servers of embedded mode; finds programs, makes folders. Raises ProgramError or ConfigError."""
-    make_data_folder(settings)
+    """The servers of embedded mode; finds programs, makes folders. Raises ProgramError."""
     user = run_as(settings.embedded_user)
     if user.uid is not None:
         check_reachable(settings.mutt_data_dir, "MUTT_DATA_DIR", user)

@@ -15,7 +15,7 @@ from mutt_appliance.config import Settings
 from mutt_appliance.process import ChildSpec
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.supervisor.embedded import embedded_members
-from mutt_appliance.supervisor.folders import make_runtime_folders
+from mutt_appliance.supervisor.folders import make_data_folder, make_runtime_folders
 from mutt_appliance.supervisor.members import Member
 from mutt_appliance.supervisor.notify import Notifier
 from mutt_appliance.supervisor.order import may_start, next_to_stop
@@ -59,8 +59,12 @@ class Supervisor:
         self._started_at = time.monotonic()
         self._drain_notice_at = 0.0
         make_runtime_folders(settings, [pool.role for pool in pools])
-        self._pid_file = PidFile(settings.mutt_runtime_dir)
-        self._pid_file.acquire()
+        self._locks = [PidFile(settings.mutt_runtime_dir, "MUTT_RUNTIME_DIR")]
+        if settings.embedded:
+            make_data_folder(settings)
+            self._locks.append(PidFile(settings.mutt_data_dir, "MUTT_DATA_DIR"))
+        for lock in self._locks:
+            lock.acquire()
         self._sockets = listen(settings, [field for pool in pools for field in pool.sockets.values()])
         self._fields_at_level: dict[int, list[str]] = {}
         self.members: list[Member] = []
@@ -91,7 +95,8 @@ class Supervisor:
         finally:
             for listener in self._sockets.values():
                 listener.close()
-            self._pid_file.release()
+            for lock in self._locks:
+                lock.release()
         self._log.info("supervisor stopped", forced=self._killed)
         return 1 if self._killed else 0
 

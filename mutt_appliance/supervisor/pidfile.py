@@ -13,10 +13,14 @@ NAME = "mutt.pid"
 
 
 class PidFile:
-    """Held by the main process for its whole life; the kernel lets go of it whatever happens."""
+    """Held by the main process for its whole life; the kernel lets go of it whatever happens.
 
-    def __init__(self, runtime_dir: Path) -> None:
-        self._path = runtime_dir / NAME
+    `variable` is the setting that names the folder.
+    """
+
+    def __init__(self, folder: Path, variable: str) -> None:
+        self._path = folder / NAME
+        self._variable = variable
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
@@ -25,7 +29,7 @@ class PidFile:
             file = self._path.open("a+", encoding="ascii")
         except OSError as error:
             fault = Fault(
-                "MUTT_RUNTIME_DIR",
+                self._variable,
                 str(self._path.parent),
                 f"{NAME} cannot be written: {error.strerror}",
                 "choose a folder that the user who runs MUTT may write to",
@@ -38,10 +42,10 @@ class PidFile:
             pid = file.read().strip()
             file.close()
             fault = Fault(
-                "MUTT_RUNTIME_DIR",
+                self._variable,
                 str(self._path.parent),
                 f"an appliance already runs there (process {pid or 'unknown'})",
-                "stop it with `mutt-ctl shutdown`, or give this one another folder and other ports",
+                "stop it with `mutt-ctl shutdown`, or give this one folders and ports of its own",
             )
             raise ConfigError([fault]) from error
         file.truncate(0)

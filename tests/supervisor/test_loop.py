@@ -11,51 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.supervisor.mini_appliance import EVERYBODY, QUICK, Mini
 from tests.supervisor.trivial_role import behave, journal
 from tests.support.appliance import Appliance
 from tests.support.servers import accepts_connections
 from tests.support.waiting import wait_until
-
-QUICK = {
-    "REDIS_HOST": "127.0.0.1",
-    "LIVENESS_TIMEOUT": "1.5",
-    "BRPOPLPUSH_TIMEOUT": "1",
-    "START_TIMEOUT": "3",
-    "DRAIN_TIMEOUT": "4",
-    "RESTART_BACKOFF_BASE": "0.1",
-    "RESTART_BACKOFF_MAX": "0.4",
-    "RESTART_FATAL_AFTER": "4",
-    "RESTART_FATAL_RETRY": "1",
-}
-EVERYBODY = {"webui:0", "alerter:0", "alerter:1", "forwarder:0", "ingestor:0"}
-
-
-class Mini(Appliance):
-    """An appliance of trivial roles."""
-
-    def __init__(self, **env: str) -> None:
-        super().__init__({**QUICK, "ALERTER_WORKERS": "2", **env}, command=("-m", "tests.supervisor.mini"))
-        self.data_dir = self.folder / "data"
-        self.data_dir.mkdir()
-
-    def serve(self) -> Mini:
-        """Start and wait until every process serves."""
-        self.start()
-        self.wait_for_log("every process serves", timeout_secs=20)
-        assert set(self.children()) == EVERYBODY
-        return self
-
-    def journal(self, word: str) -> list[str]:
-        """Names of the processes that noted `word`, in order."""
-        return [line.split()[1] for line in journal(self.data_dir) if line.startswith(f"{word} ")]
-
-    def states(self, name: str) -> list[str]:
-        """States that `name` went through."""
-        return [line["state"] for line in self.logged("process state", child=name)]
-
-    def wait_for_state(self, name: str, state: str, count: int = 1) -> None:
-        """Wait until `name` has been in `state` `count` times."""
-        self.wait_for_log("process state", child=name, state=state, count=count, timeout_secs=20)
 
 
 @pytest.fixture
