@@ -61,7 +61,7 @@ class Appliance:
         empty.touch()
         self.env = {
             **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])),
             "MUTT_ENV_FILE": str(empty),
             "MUTT_DATA_DIR": str(folder / "data"),
             "MUTT_RUNTIME_DIR": str(folder / "run"),
