@@ -10,9 +10,11 @@ ones to be expected are made at the beginning.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 LATENCY_BUCKETS_SECS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -32,10 +34,22 @@ def enable_pool_metrics(runtime_dir: Path, role: str, index: int) -> None:
     values.ValueClass = values.MultiProcessValue(process_identifier=lambda: f"{role}-{index}")  # type: ignore[no-untyped-call]
 
 
+class _PoolCollector(MultiProcessCollector):
+    """Reads the files of a pool, but for one that a starting process has just made and not yet filled."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(path) for path in self._folder.glob("*.db") if path.stat().st_size > 0]
+        merged: Iterable[Metric] = self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+        return merged
+
+
 def exposition(runtime_dir: Path, role: str) -> bytes:
     """All processes of `role` added up, in Prometheus' text format."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(metrics_folder(runtime_dir, role)))  # type: ignore[no-untyped-call]
+    registry.register(_PoolCollector(metrics_folder(runtime_dir, role)))
     return generate_latest(registry)
 
 

@@ -234,6 +234,18 @@ def test_events_that_workers_died_with_are_claimed_alone(
     assert client.exists(keys.events.suspects) == 0
 
 
+def test_a_suspect_that_a_wait_took_stays_alone(
+    client: redis.Redis, keys: KeySpace, worker: MakeWorker
+) -> None:
+    events = fill(client, keys, 2)
+    for _ in range(SUSPECT_AFTER):
+        die(client, keys, worker, 1)
+    queue = worker("survivor")
+    assert queue.wait(1)
+    claim = queue.claim(10)
+    assert (claim.items, claim.deaths) == (events[:1], SUSPECT_AFTER)
+
+
 def test_only_an_event_that_kills_alone_is_condemned(
     client: redis.Redis, keys: KeySpace, worker: MakeWorker
 ) -> None:

@@ -15,6 +15,14 @@ local held = redis.call('LLEN', KEYS[2])
 local want = tonumber(ARGV[3]) - held
 local watch = redis.call('EXISTS', KEYS[4]) == 1
 local deaths = 0
+if watch and held == 1 then
+  -- A blocking pop takes whatever comes next, a suspect too.
+  local count = tonumber(redis.call('HGET', KEYS[4], redis.sha1hex(redis.call('LINDEX', KEYS[2], 0))) or '0')
+  if count >= SUSPECT_AFTER then
+    deaths = count
+    want = 0
+  end
+end
 local batch = want > 0 and redis.call('LRANGE', KEYS[1], -want, -1) or {}
 local take = #batch
 if watch then

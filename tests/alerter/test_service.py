@@ -1,0 +1,230 @@
+"""The alerter on a real Redis and a real PostgreSQL, in this process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from mutt_appliance.alerter.service import run
+from mutt_appliance.config import Settings
+from mutt_appliance.process import Child
+from mutt_appliance.queueing.client import blocking_client
+from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.secrets import Secrets
+from mutt_appliance.store.prepare import prepare_database
+from mutt_appliance.telemetry.metrics import enable_pool_metrics, exposition
+from tests.conftest import MakeSettings, Stores
+from tests.support.children import ChildFactory
+from tests.support.waiting import wait_until
+
+RULE = (
+    "INSERT INTO alert_rules (match_string, match_type, prod_handling, dev_handling) "
+    "VALUES ('{text}', '{kind}', 'Page_and_ticket', 'Log_only') RETURNING id"
+)
+
+
+class Alerter:
+    """A running alerter with its stores."""
+
+    def __init__(self, child: Child, stores: Stores) -> None:
+        self.child = child
+        self.settings = child.settings
+        self.stores = stores
+        self.keys = KeySpace(child.settings)
+        self.client: redis.Redis = blocking_client(child.settings, Secrets(), "test")
+        self.thread = threading.Thread(target=run, args=(child,))
+        self.thread.start()
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        return self.stores.postgres.execute(statement, self.settings.db_name)
+
+    def queue(self, *messages: str, first: int = 0, **fields: Any) -> None:
+        for number, message in enumerate(messages, first):
+            event = {
+                "event_id": f"e{number}", "correlation_id": "c", "hostname": "r1", "message": message,
+                "received_at": "2026-11-24T02:00:00.000001Z", "timestamp": "Nov 24 02:00:00", **fields,
+            }  # fmt: skip
+            self.client.lpush(self.keys.ingest_queue, json.dumps(event))
+
+    def audited(self) -> list[str]:
+        return [row[0] for row in self.sql("SELECT event_id FROM event_audit_log ORDER BY event_id")]
+
+    def metric(self, name: str) -> float:
+        text = exposition(self.settings.mutt_runtime_dir, "alerter").decode()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+
+    def stop(self) -> None:
+        self.child.request_stop()
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        self.client.close()
+
+
+StartAlerter = Callable[..., Alerter]
+
+
+@pytest.fixture
+def start(make_settings: MakeSettings, child_for: ChildFactory, stores: Stores) -> Iterator[StartAlerter]:
+    """Starts an alerter; keyword arguments are settings."""
+    running: list[Alerter] = []
+
+    def make(*rules: tuple[str, str], **overrides: Any) -> Alerter:
+        settings: Settings = make_settings(**{"alerter_heartbeat_interval": 0.2, **overrides})
+        prepare_database(settings, Secrets(), "test", patience_secs=20, stop=threading.Event())
+        for kind, text in rules:
+            stores.postgres.execute(RULE.format(kind=kind, text=text), settings.db_name)
+        enable_pool_metrics(settings.mutt_runtime_dir, "alerter", 0)
+        alerter = Alerter(child_for("alerter", settings), stores)
+        running.append(alerter)
+        wait_until(
+            lambda: alerter.metric("mutt_alerter_cache_rules_count") == len(rules), message="rules are loaded"
+        )
+        return alerter
+
+    yield make
+    for alerter in running:
+        alerter.stop()
+
+
+def test_matched_events_are_audited_once_and_alerted(start: StartAlerter) -> None:
+    alerter = start(("contains", "down"))
+    alerter.queue("link down", "hello", "LINK DOWN")
+    wait_until(lambda: alerter.client.llen(alerter.keys.alert_queue) == 2, message="two alerts")
+    assert alerter.audited() == ["e0", "e2"]
+    # The same events again, as after a crash between audit and settlement: audited once all the same.
+    alerter.queue("link down")
+    wait_until(lambda: alerter.client.llen(alerter.keys.alert_queue) == 3, message="the alert comes again")
+    assert alerter.audited() == ["e0", "e2"]
+    assert alerter.metric('mutt_alerter_events_processed_total{status="handled"}') == 3
+    assert alerter.metric('mutt_alerter_events_processed_total{status="unhandled"}') == 1
+
+
+def test_a_stop_leaves_no_list_and_no_lease(start: StartAlerter) -> None:
+    alerter = start(("contains", "x"))
+    wait_until(lambda: alerter.client.keys("mutt:heartbeat:*"), message="it is registered")
+    client = blocking_client(alerter.settings, Secrets(), "test")
+    alerter.stop()
+    assert client.keys("mutt:heartbeat:*") == []
+    assert client.keys("mutt:processing:*") == []
+    client.close()
+
+
+def test_sighup_loads_a_changed_rule_and_tells_the_supervisor(
+    start: StartAlerter, child_for: ChildFactory
+) -> None:
+    alerter = start(("contains", "first"))
+    alerter.sql(RULE.format(kind="contains", text="second"))
+    alerter.sql(RULE.format(kind="regex", text="broken("))
+    alerter.child.request_reload()
+    told = wait_until(
+        lambda: [r for r in child_for.reports(alerter.child) if r["kind"] == "reload"],
+        message="it is confirmed",
+    )
+    assert (told[0]["ok"], told[0]["rules"], told[0]["rule_errors"]) == (True, 2, 1)
+    alerter.queue("second")
+    wait_until(lambda: alerter.audited() == ["e0"], message="the new rule is in force")
+    assert alerter.metric("mutt_alerter_cache_rule_errors") == 1
+
+
+def test_rules_are_loaded_again_by_themselves(start: StartAlerter) -> None:
+    alerter = start(("contains", "first"), cache_reload_interval=1)
+    alerter.sql(RULE.format(kind="contains", text="second"))
+    wait_until(lambda: alerter.metric("mutt_alerter_cache_rules_count") == 2, message="the timed reload")
+
+
+def test_unhandled_events_make_one_audited_meta_alert(start: StartAlerter) -> None:
+    alerter = start(unhandled_threshold=10)
+    alerter.queue(*[f"strange thing {number}" for number in range(25)])
+    wait_until(lambda: alerter.client.llen(alerter.keys.alert_queue) == 1, message="the meta-alert")
+    alert = json.loads(alerter.client.lindex(alerter.keys.alert_queue, 0))  # type: ignore[arg-type]
+    assert alert["team"] == alerter.settings.unhandled_default_team
+    assert alert["rule_id"] is None
+    assert alerter.audited() == [alert["event_id"]]
+    alerter.queue(*["strange thing 7"] * 30, first=100)
+    wait_until(
+        lambda: alerter.metric('mutt_alerter_events_processed_total{status="unhandled"}') == 55, message="all"
+    )
+    assert alerter.client.llen(alerter.keys.alert_queue) == 1
+
+
+def test_alerts_are_shed_to_the_dead_letters_above_the_threshold(start: StartAlerter) -> None:
+    alerter = start(("contains", "down"), alerter_queue_warn_threshold=2, alerter_queue_shed_threshold=3)
+    alerter.client.lpush(alerter.keys.alert_queue, "1", "2", "3")
+    alerter.queue("down")
+    wait_until(lambda: alerter.client.llen(alerter.keys.events.dead) == 1, message="it is shed")
+    assert alerter.audited() == ["e0"], "what is shed is audited all the same"
+    assert alerter.metric('mutt_alerter_shed_events_total{mode="dlq"}') == 1
+
+
+def test_deferring_leaves_events_where_they_are_until_there_is_room(start: StartAlerter) -> None:
+    alerter = start(
+        ("contains", "down"),
+        alerter_queue_warn_threshold=2,
+        alerter_queue_shed_threshold=3,
+        alerter_shed_mode="defer",
+        alerter_defer_sleep_ms=20,
+    )
+    alerter.client.lpush(alerter.keys.alert_queue, "1", "2", "3")
+    wait_until(
+        lambda: alerter.metric('mutt_alerter_shed_events_total{mode="defer"}') > 5, 20, message="it defers"
+    )
+    alerter.queue(*["down"] * 50)
+    before = alerter.metric('mutt_alerter_shed_events_total{mode="defer"}')
+    wait_until(
+        lambda: alerter.metric('mutt_alerter_shed_events_total{mode="defer"}') > before + 5, message="turns"
+    )
+    # A worker that was still waiting for an event when the queue became deep may have got one.
+    assert alerter.client.llen(alerter.keys.ingest_queue) >= 50 - alerter.settings.alerter_batches_at_once
+    alerter.client.delete(alerter.keys.alert_queue)
+    wait_until(lambda: len(alerter.audited()) == 50, message="the work goes on")
+
+
+def test_events_wait_while_the_database_is_away(start: StartAlerter, stores: Stores) -> None:
+    alerter = start(("contains", "down"))
+    stores.postgres.kill()
+    try:
+        alerter.queue(*["down"] * 20)
+        wait_until(lambda: not alerter.child.health.ok, message="health tells")
+    finally:
+        stores.postgres.start()
+    wait_until(lambda: len(alerter.audited()) == 20, 20, message="all are audited")
+    wait_until(lambda: alerter.client.llen(alerter.keys.alert_queue) == 20, message="all are alerted")
+    wait_until(lambda: alerter.child.health.ok, message="it is well again")
+
+
+def test_a_killed_workers_events_come_to_another(start: StartAlerter) -> None:
+    alerter = start(("contains", "down"), alerter_janitor_timeout=1)
+    dead = alerter.keys.events.processing("killed")
+    alerter.queue("down")
+    wait_until(lambda: alerter.audited() == ["e0"], message="it works")
+    alerter.client.sadd(alerter.keys.events.workers, "killed")
+    alerter.client.lpush(
+        dead,
+        json.dumps(
+            {"event_id": "lost", "hostname": "h", "message": "down", "received_at": "2026-11-24T02:00:00Z"}
+        ),
+    )
+    wait_until(lambda: "lost" in alerter.audited(), message="the janitor brings it back")
+    assert alerter.metric("mutt_alerter_recovered_events_total") == 1
+
+
+def test_an_event_that_kills_is_given_up_with_its_reason(start: StartAlerter) -> None:
+    alerter = start(("contains", "down"))
+    item = json.dumps(
+        {"event_id": "k", "hostname": "h", "message": "down", "received_at": "2026-11-24T02:00:00Z"}
+    )
+    digest = hashlib.sha1(item.encode(), usedforsecurity=False).hexdigest()
+    alerter.client.hset(alerter.keys.events.suspects, digest, 2 + alerter.settings.alerter_max_retries)
+    alerter.client.lpush(alerter.keys.ingest_queue, item)
+    wait_until(lambda: alerter.client.llen(alerter.keys.events.dead) == 1, message="it is a dead letter")
+    letter = json.loads(alerter.client.lindex(alerter.keys.events.dead, 0))  # type: ignore[arg-type]
+    assert "workers died" in letter["reason"]
+    assert letter["payload"]["event_id"] == "k"
+    alerter.queue("down")
+    wait_until(lambda: alerter.audited() == ["e0"], message="the others go on")
