@@ -13,6 +13,7 @@ from mutt_appliance import __version__
 # Name of the command -> "module:click command".
 COMMANDS: dict[str, str] = {
     "config": "mutt_appliance.cli.config:command",
+    "demo": "mutt_appliance.cli.demo:command",
     "migrate": "mutt_appliance.cli.migrate:command",
     "rsyslog-forward": "mutt_appliance.cli.rsyslog_forward:command",
     "rules": "mutt_appliance.cli.rules:command",
