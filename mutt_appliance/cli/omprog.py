@@ -7,9 +7,10 @@ rsyslog writes one line a message to our standard input and waits for one answer
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +39,7 @@ class Conversation:
 
     def __init__(self, deliver: Callable[[Sequence[bytes]], None]) -> None:
         self._deliver = deliver
-        self._deferred: list[bytes] = []
+        self.deferred: list[bytes] = []
         self.in_transaction = False
 
     def answer(self, line: bytes) -> str:
@@ -48,10 +49,10 @@ class Conversation:
             return OK
         if line == COMMIT:
             self.in_transaction = False
-            lines, self._deferred = self._deferred, []
+            lines, self.deferred = self.deferred, []
             return self._delivered(lines)
         if self.in_transaction:
-            self._deferred.append(line)
+            self.deferred.append(line)
             return DEFER
         return self._delivered([line])
 
@@ -83,8 +84,8 @@ class Unconfirmed:
     """Lines that rsyslog may send again, with the event that was made of each.
 
     A line that comes again after a failed delivery is the same event: it keeps its event id, and is
-    not sent again if its part of the batch had arrived. Two equal lines in one batch are two events.
-    What is not seen again is forgotten after `REMEMBER_SECS`.
+    not sent again if it had arrived. Two equal lines in one batch are two events. What has arrived
+    and is not seen again is forgotten after `REMEMBER_SECS`; what has not is kept.
     """
 
     def __init__(
@@ -96,6 +97,11 @@ class Unconfirmed:
 
     def __len__(self) -> int:
         return len(self._by_line)
+
+    def restore(self, pendings: Iterable[Pending]) -> None:
+        """Add events that an earlier process could not deliver."""
+        for pending in pendings:
+            self._by_line.setdefault(pending.line, []).append(pending)
 
     def take(self, lines: Sequence[bytes]) -> list[Pending]:
         """The events of one batch of lines, remembered from now on."""
@@ -113,8 +119,12 @@ class Unconfirmed:
             batch.append(pending)
         return batch
 
+    def undelivered(self) -> list[Pending]:
+        """Every event that has not arrived, oldest first; also those that rsyslog may have forgotten."""
+        return [pending for known in self._by_line.values() for pending in known if not pending.delivered]
+
     def confirm(self, batch: Sequence[Pending]) -> None:
-        """Forget a batch: rsyslog is about to be told that it arrived."""
+        """Forget a batch that has arrived: rsyslog is about to be told so."""
         for pending in batch:
             known = self._by_line[pending.line]
             known.remove(pending)
@@ -123,11 +133,13 @@ class Unconfirmed:
 
     def _forget(self, now: float) -> None:
         too_many = len(self._by_line) - REMEMBER_LINES
-        if not self._by_line or (too_many <= 0 and self._fresh(next(iter(self._by_line)), now)):
+        if not self._by_line or (too_many <= 0 and not self._stale(next(iter(self._by_line)), now)):
             return
         for number, line in enumerate(list(self._by_line)):
-            if number < too_many or not self._fresh(line, now):
+            if self._stale(line, now if number >= too_many else math.inf):
                 del self._by_line[line]
 
-    def _fresh(self, line: bytes, now: float) -> bool:
-        return any(now - pending.seen_at < REMEMBER_SECS for pending in self._by_line[line])
+    def _stale(self, line: bytes, now: float) -> bool:
+        return all(
+            pending.delivered and now - pending.seen_at > REMEMBER_SECS for pending in self._by_line[line]
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from mutt_appliance.cli.ingest_client import (
@@ -16,6 +17,7 @@ from mutt_appliance.cli.ingest_client import (
 )
 from mutt_appliance.cli.omprog import DeliveryError, Pending, Unconfirmed
 from mutt_appliance.cli.rsyslog_line import shortened
+from mutt_appliance.cli.rsyslog_spool import Spool, SpoolError
 
 LARGEST_BODY_BYTES: Final = 4 << 20
 FIRST_DELAY_SECS: Final = 0.1
@@ -27,8 +29,9 @@ REASONS_SHOWN: Final = 3
 class Delivery:
     """Delivers all of a batch within `give_up_after_secs`, or raises DeliveryError.
 
-    What arrived before the failure is remembered and not sent again. `stopping` ends the wait for
-    another attempt. `log` takes one line of text; the same trouble is told once a minute.
+    What arrived before the failure is remembered and not sent again; what did not is in the spool, and
+    is sent with the next batch whether rsyslog repeats it or not. `stopping` ends the wait for another
+    attempt. `log` takes one line of text; the same trouble is told once a minute.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Delivery:
         batch_size: int,
         give_up_after_secs: float,
         log: Callable[[str], None],
+        spool: Spool | None = None,
         stopping: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -48,22 +52,63 @@ class Delivery:
         self._batch_size = batch_size
         self._give_up_after_secs = give_up_after_secs
         self._log = log
+        self._spool = spool
+        self._spooled = False
         self._stopping = stopping
         self._sleep = sleep
         self._clock = clock
         self._trouble = ""
         self._trouble_told_at = 0.0
 
+    def open_spool(self) -> None:
+        """Send what an earlier process left behind; what cannot be sent now goes with the next batch."""
+        if self._spool is None:
+            return
+        try:
+            left_behind = self._spool.open()
+        except SpoolError as error:
+            self._log(str(error))
+            return
+        self._unconfirmed.restore(left_behind)
+        if left_behind:
+            self._spooled = True
+            self._log(f"{len(left_behind)} events of an earlier run are still to be delivered")
+            with suppress(DeliveryError):
+                self.deliver([])
+
+    def close_spool(self, deferred: Sequence[bytes]) -> None:
+        """Keep what is not delivered, with the `deferred` lines of a transaction that was never committed."""
+        self._unconfirmed.take(deferred)
+        self._save()
+        if self._spool is not None:
+            self._spool.close()
+
     def deliver(self, lines: Sequence[bytes]) -> None:
         """Send one batch of rsyslog's lines; returns when the ingestor has all of them."""
         batch = self._unconfirmed.take(lines)
         deadline = self._clock() + self._give_up_after_secs
-        for part in chunks([each for each in batch if not each.delivered], self._batch_size):
-            self._send(part, deadline)
+        try:
+            for part in chunks(self._unconfirmed.undelivered(), self._batch_size):
+                self._send(part, deadline)
+        except DeliveryError:
+            self._save()
+            raise
         self._unconfirmed.confirm(batch)
+        if self._spooled:
+            self._save()
         if self._trouble:
             self._log(f"{self._client.url} takes events again")
             self._trouble = ""
+
+    def _save(self) -> None:
+        undelivered = self._unconfirmed.undelivered()
+        if self._spool is None or not (undelivered or self._spooled):
+            return
+        try:
+            self._spool.save(undelivered)
+        except SpoolError as error:
+            self._log(str(error))
+        self._spooled = bool(undelivered)
 
     def _send(self, part: Sequence[Pending], deadline: float) -> None:
         delay = FIRST_DELAY_SECS

@@ -6,11 +6,11 @@ output (see `omprog`). Standard error is for people.
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 import stat
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from mutt_appliance.cli.ingest_client import IngestClient, KeyFileError
 from mutt_appliance.cli.omprog import OK, Conversation, Unconfirmed
 from mutt_appliance.cli.rsyslog_delivery import Delivery
 from mutt_appliance.cli.rsyslog_line import event_json
+from mutt_appliance.cli.rsyslog_spool import Spool
 
 # Importing the settings would double the time this program needs to start.
 DEFAULT_SECRETS_FILE: Final = Path("/etc/mutt/secrets/mutt.secrets")
@@ -34,9 +35,11 @@ class _Stopped(BaseException):
 
 
 class Forwarder:
-    """The loop between rsyslog and a conversation; stops at end of file or on SIGTERM."""
+    """The loop between rsyslog (`source`, `answers`) and a conversation; stops at end of file or on SIGTERM."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: BinaryIO, answers: BinaryIO) -> None:
+        self._source = source
+        self._answers = answers
         self.stopping = False
         self._may_leave = False
 
@@ -46,38 +49,40 @@ class Forwarder:
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    def run(self, conversation: Conversation, source: BinaryIO, answers: BinaryIO) -> None:
-        """Answer every line of `source`. A last line without its newline was cut off and is not answered."""
+    def run(self, conversation: Conversation) -> None:
+        """Answer every line. A last line without its newline was cut off and is not answered."""
         try:
-            self._answer(answers, OK)
+            self._answer(OK)
             while not self.stopping or conversation.in_transaction:
                 # rsyslog does not repeat messages of a transaction that we leave in its middle.
                 self._may_leave = not conversation.in_transaction
-                line = source.readline()
+                line = self._source.readline()
                 self._may_leave = False
                 if not line.endswith(b"\n"):
                     return
-                self._answer(answers, conversation.answer(line[:-1]))
+                self._answer(conversation.answer(line[:-1]))
         except _Stopped:
             return
         except BrokenPipeError:
-            # rsyslog is gone; what it had no answer for it will send again.
+            # rsyslog is gone; what it had no answer for it sends again.
             return
 
     def sleep(self, seconds: float) -> None:
-        """Wait before another attempt, at most until a signal arrives."""
+        """Wait before another attempt, at most until a signal arrives or rsyslog has ended."""
         self._may_leave = True
         try:
             if not self.stopping:
-                time.sleep(seconds)
+                hung_up = select.poll()
+                hung_up.register(self._source, 0)
+                self.stopping = bool(hung_up.poll(seconds * 1000))
         except _Stopped:
             return
         finally:
             self._may_leave = False
 
-    def _answer(self, answers: BinaryIO, text: str) -> None:
-        answers.write(text.encode("utf-8", "replace") + b"\n")
-        answers.flush()
+    def _answer(self, text: str) -> None:
+        self._answers.write(text.encode("utf-8", "replace") + b"\n")
+        self._answers.flush()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
@@ -109,7 +114,7 @@ class Forwarder:
     help="Seconds MUTT has to answer one request.",
 )  # fmt: skip
 @click.option(
-    "--give-up-after", default=30.0, show_default=True, type=click.FloatRange(0, 3600),
+    "--give-up-after", default=10.0, show_default=True, type=click.FloatRange(0, 3600),
     help="Seconds to try before rsyslog is told to keep the messages and send them again; together with "
     "--timeout well below omprog's confirmTimeout.",
 )  # fmt: skip
@@ -117,6 +122,12 @@ class Forwarder:
     "--ca-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CA certificates to trust for https. [default: the system's]",
+)
+@click.option(
+    "--spool",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File for messages that are not delivered when rsyslog stops: rsyslog itself forgets the batch "
+    "under way. [default: none]",
 )
 def command(
     url: str,
@@ -126,6 +137,7 @@ def command(
     timeout: float,
     give_up_after: float,
     ca_file: Path | None,
+    spool: Path | None,
 ) -> None:
     """Forward syslog messages from rsyslog's omprog to MUTT.
 
@@ -138,18 +150,22 @@ def command(
     except (ValueError, OSError) as error:
         raise click.UsageError(str(error)) from error
     hostname = socket.gethostname()
-    forwarder = Forwarder()
+    forwarder = Forwarder(sys.stdin.buffer, sys.stdout.buffer)
     delivery = Delivery(
         client,
         Unconfirmed(lambda line: event_json(line, hostname=hostname, now=_now())),
         batch_size=batch_size,
         give_up_after_secs=give_up_after,
         log=_log,
+        spool=Spool(spool) if spool else None,
         stopping=lambda: forwarder.stopping,
         sleep=forwarder.sleep,
     )
     forwarder.install_signal_handlers()
-    forwarder.run(Conversation(delivery.deliver), sys.stdin.buffer, sys.stdout.buffer)
+    conversation = Conversation(delivery.deliver)
+    delivery.open_spool()
+    forwarder.run(conversation)
+    delivery.close_spool(conversation.deferred)
     client.close()
 
 

@@ -17,6 +17,7 @@ from mutt_appliance.cli.omprog import (
     REMEMBER_SECS,
     Conversation,
     DeliveryError,
+    Pending,
     Unconfirmed,
     error_answer,
 )
@@ -131,19 +132,36 @@ def test_a_repetition_in_smaller_parts_keeps_every_event() -> None:
     assert [each.body for each in unconfirmed.take([b"b", b"c"])] == [b"b#1", b"c#2"]
 
 
-def test_lines_that_never_came_again_are_forgotten() -> None:
+def test_what_arrived_and_never_came_again_is_forgotten() -> None:
     clock = Clock()
     unconfirmed = Unconfirmed(lambda line: line, clock)
-    unconfirmed.take([b"a"])
-    clock.now = REMEMBER_SECS / 2
-    unconfirmed.take([b"b"])
+    arrived, lost = unconfirmed.take([b"arrived", b"lost"])
+    arrived.delivered = True
     clock.now = REMEMBER_SECS + 1
     unconfirmed.take([])
+    assert unconfirmed.undelivered() == [lost]
     assert len(unconfirmed) == 1
 
 
-def test_no_more_than_so_many_lines_are_remembered() -> None:
+def test_no_more_than_so_many_delivered_lines_are_remembered() -> None:
     unconfirmed = Unconfirmed(lambda line: line, Clock())
-    unconfirmed.take([b"%d" % number for number in range(REMEMBER_LINES + 10)])
+    for pending in unconfirmed.take([b"%d" % number for number in range(REMEMBER_LINES + 10)]):
+        pending.delivered = True
     unconfirmed.take([])
     assert len(unconfirmed) == REMEMBER_LINES
+
+
+def test_what_did_not_arrive_is_kept_in_its_order_until_it_does() -> None:
+    unconfirmed = numbered_bodies()
+    first = unconfirmed.take([b"a", b"b"])
+    second = unconfirmed.take([b"c"])
+    assert unconfirmed.undelivered() == [*first, *second]
+    first[0].delivered = True
+    unconfirmed.confirm(second)
+    assert unconfirmed.undelivered() == [first[1]]
+
+
+def test_a_restored_event_is_known_when_rsyslog_sends_it_again() -> None:
+    unconfirmed = numbered_bodies()
+    unconfirmed.restore([Pending(b"a", b"of the last run", 0.0)])
+    assert [each.body for each in unconfirmed.take([b"a", b"a"])] == [b"of the last run", b"a#0"]

@@ -276,6 +276,111 @@ def test_the_key_comes_from_the_secrets_file_and_none_is_made(tmp_path: Path, st
         program.close()
 
 
+class Spooling:
+    """Starts programs one after the other on one spool file."""
+
+    def __init__(self, folder: Path, stub: IngestStub, key_file: Path) -> None:
+        self.spool = folder / "forward.spool"
+        self._folder = folder
+        self.arguments: tuple[str, ...] = (
+            *("--url", stub.url, "--api-key-file", str(key_file), "--spool", str(self.spool)),
+            *("--give-up-after", "0.5", "--timeout", "1"),
+        )
+        self.programs: list[Program] = []
+
+    def start(self) -> Program:
+        program = Program(self._folder, *self.arguments)
+        self.programs.append(program)
+        assert program.hear() == "OK"
+        return program
+
+
+@pytest.fixture
+def spooling(tmp_path: Path, stub: IngestStub, key_file: Path) -> Iterator[Spooling]:
+    starter = Spooling(tmp_path, stub, key_file)
+    yield starter
+    for program in starter.programs:
+        program.close()
+
+
+def test_what_rsyslog_gave_up_with_its_end_is_delivered_by_the_next_run(
+    spooling: Spooling, stub: IngestStub
+) -> None:
+    program = spooling.start()
+    stub.behaviours = [accept_and_hang_up]
+    assert program.ask(message("before")) == "OK"
+    stub.stop()
+    assert program.transaction(message("one"), message("two"))[-1].startswith("error: ")
+    program.ask("BEGIN TRANSACTION")
+    program.ask(message("never committed"))
+    assert program.end_of_file() == 0
+    assert spooling.spool.stat().st_mode & 0o777 == 0o600
+    stub.start()
+    program = spooling.start()
+    assert stub.messages == ["before", "one", "two", "never committed"]
+    assert not spooling.spool.exists()
+    assert program.transaction(message("one"), message("two"))[-1] == "OK"
+    assert stub.messages == ["before", "one", "two", "never committed"], "rsyslog's repetition is known"
+    assert program.end_of_file() == 0
+
+
+def test_a_spool_that_cannot_be_delivered_yet_goes_with_the_next_batch(
+    spooling: Spooling, stub: IngestStub
+) -> None:
+    stub.stop()
+    program = spooling.start()
+    program.ask(message("one"))
+    program.end_of_file()
+    program = spooling.start()
+    assert spooling.spool.exists()
+    stub.start()
+    assert program.ask(message("two")) == "OK"
+    assert stub.messages == ["one", "two"]
+    assert not spooling.spool.exists()
+
+
+def test_the_end_of_rsyslog_is_noticed_while_waiting_for_another_attempt(
+    spooling: Spooling, stub: IngestStub
+) -> None:
+    stub.behaviours = [status(503, headers={"Retry-After": "60"})] * 100
+    program = spooling.start()
+    program.tell(message("one"))
+    wait_until(lambda: stub.requests, message="a first attempt")
+    assert program.end_of_file() == 0
+    assert b'"one\\"' in spooling.spool.read_bytes()
+
+
+def test_bytes_that_are_no_utf8_survive_the_spool(spooling: Spooling, stub: IngestStub) -> None:
+    stub.stop()
+    program = spooling.start()
+    program._stdin.write(b"caf\xe9\n")
+    program._stdin.flush()
+    assert program.hear().startswith("error: ")
+    program.end_of_file()
+    stub.start()
+    spooling.start()
+    assert stub.messages == ["caf\ufffd"]
+
+
+def test_a_damaged_spool_is_put_aside_and_told(spooling: Spooling, stub: IngestStub) -> None:
+    spooling.spool.write_text("{nonsense\n")
+    program = spooling.start()
+    assert "is damaged: moved to" in program.log.read_text()
+    assert spooling.spool.with_name("forward.spool.unreadable").exists()
+    assert program.ask(message("one")) == "OK"
+
+
+def test_a_spool_without_a_folder_is_told_and_does_not_stop_the_messages(
+    spooling: Spooling, stub: IngestStub
+) -> None:
+    missing = Spooling(spooling.spool.parent, stub, spooling.spool.parent / "key")
+    missing.arguments = (*missing.arguments, "--spool", "/nonexistent/mutt.spool")
+    program = missing.start()
+    assert "has no folder" in program.log.read_text()
+    assert program.ask(message("one")) == "OK"
+    program.close()
+
+
 @pytest.mark.parametrize("url", ["ftp://host/x", "nonsense", "http://user:secret@host/ingest"])
 def test_a_useless_url_is_a_usage_error(tmp_path: Path, url: str) -> None:
     program = Program(tmp_path, "--url", url)

@@ -16,7 +16,7 @@ from tests.support.waiting import free_port, wait_until
 ETC = Path(__file__).resolve().parents[2] / "etc"
 OMPROG_CONF = ETC / "rsyslog.d" / "60-mutt-omprog.conf"
 OMHTTP_CONF = ETC / "rsyslog.d" / "60-mutt-omhttp.conf"
-SHIPPED_PROGRAM = 'binary="/usr/bin/mutt rsyslog-forward"'
+SHIPPED_PROGRAM = "/usr/bin/mutt rsyslog-forward --spool /var/spool/rsyslog/mutt-forward.spool"
 SHIPPED_OUTPUT = 'output="/var/log/mutt-rsyslog-forward.log"'
 
 
@@ -32,7 +32,7 @@ def private_omprog_conf(log: Path, *arguments: str) -> str:
     text = OMPROG_CONF.read_text(encoding="utf-8")
     program = " ".join([sys.executable, "-m", "mutt_appliance", "rsyslog-forward", *arguments])
     for shipped, private in (
-        (SHIPPED_PROGRAM, f'binary="{program}"'),
+        (SHIPPED_PROGRAM, program),
         (SHIPPED_OUTPUT, f'output="{log}"'),
     ):
         assert text.count(shipped) == 1, shipped
@@ -59,7 +59,8 @@ class Rsyslog:
             f'global(workDirectory="{self.spool}" maxMessageSize="64k" net.enableDNS="off")\n'
             'module(load="imuxsock" SysSock.Use="off")\nmodule(load="imtcp")\nmodule(load="imudp")\n'
             f'input(type="imtcp" address="127.0.0.1" port="{self.port}")\n'
-            f'input(type="imudp" address="127.0.0.1" port="{self.port}" rcvbufSize="4m")\n{unix}{rules}\n',
+            f'input(type="imudp" address="127.0.0.1" port="{self.port}" rcvbufSize="4m")\n{unix}{rules}\n'
+            f'action(type="omfile" file="{folder / "received.log"}")\n',
             encoding="utf-8",
         )
 
@@ -67,6 +68,11 @@ class Rsyslog:
     def log(self) -> str:
         """What rsyslogd said on its standard error."""
         return self._log.read_text(errors="replace")
+
+    def received(self, text: str) -> int:
+        """How many messages with `text` rsyslog has taken in."""
+        path = self.folder / "received.log"
+        return path.read_text(errors="replace").count(text) if path.exists() else 0
 
     @property
     def pid(self) -> int:
