@@ -112,7 +112,7 @@ class Member:
             self.process = self._spawn(now)
         # Whatever keeps a process from starting (no memory, no descriptors, a lock) is tried again later.
         except Exception as error:  # noqa: BLE001
-            self._log.error("process could not be started", child=self.name, error=str(error))
+            self._log.warning("process could not be started", child=self.name, error=str(error))
             self.process = None
             self.machine.exited(now, None)
 

@@ -14,7 +14,7 @@ LEVEL_WORKERS = 30
 LEVEL_INTAKE = 40
 # How long the next level waits for one that neither serves nor fails: events are accepted into Redis
 # while PostgreSQL is away.
-SCHEMA_PATIENCE_SECS = 10.0
+SCHEMA_PATIENCE_SECS = 5.0
 WORKERS_PATIENCE_SECS = 5.0
 
 
