@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from mutt_appliance.config.faults import Fault
 from mutt_appliance.config.settings import Settings, variable_name
 
@@ -47,7 +49,7 @@ SOCKET_PATH_MAX_BYTES = 107
 def cross_check(settings: Settings, given: set[str]) -> list[Fault]:
     """Faults that show only when settings are seen together; `given` are the fields the user set."""
     return [
-        *_missing_webhook(settings),
+        *_webhook(settings),
         *_order(settings),
         *_distinct(settings, PORTS, "listens on the same port as"),
         *_distinct(settings, KEY_NAMES, "is the same Redis key as"),
@@ -57,7 +59,16 @@ def cross_check(settings: Settings, given: set[str]) -> list[Fault]:
     ]
 
 
-def _missing_webhook(settings: Settings) -> list[Fault]:
+def _webhook(settings: Settings) -> list[Fault]:
+    if settings.moog_webhook_url and "@" in urlsplit(settings.moog_webhook_url).netloc:
+        return [
+            Fault(
+                "MOOG_WEBHOOK_URL",
+                "(hidden)",
+                "has a user name or password in it, which would be in logs and process lists",
+                "use MOOG_AUTH_SCHEME=basic, MOOG_AUTH_USER, and MOOG_API_KEY in MUTT_SECRETS_FILE",
+            )
+        ]
     if settings.moog_webhook_url or settings.forwarder_workers == 0:
         return []
     return [

@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mutt_appliance.telemetry.health import pool_health
 from mutt_appliance.telemetry.metrics import exposition
 
 CONTENT_TYPE_METRICS = "text/plain; version=0.0.4; charset=utf-8"
+MESSAGE_MAX_CHARS = 200
+
+
+class _MalformedHttp(logging.Filter):
+    """What is not HTTP is answered with 400 by aiohttp; anybody can send it, so it is a line and no traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.exc_info = None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.msg += ": %s"
+            record.args = (*(record.args or ()), error.message.split("\n", 1)[0][:MESSAGE_MAX_CHARS])
+        return True
+
+
+_malformed_http = _MalformedHttp()
 
 
 def add_endpoints(app: web.Application, runtime_dir: Path, role: str) -> None:
     """Add GET /metrics and GET /health (200 all well, 503 otherwise) to `app`."""
+    # Adding the same filter again does nothing.
+    logging.getLogger("aiohttp.server").addFilter(_malformed_http)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(

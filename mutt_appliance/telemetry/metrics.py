@@ -87,6 +87,8 @@ class IngestorMetrics:
         self.requests.labels(status="success", reason="")
         for outcome in ("queued", "duplicate", "refused"):
             self.events.labels(outcome=outcome)
+        self.queue_depth.set(0)
+        self.dlq_depth.set(0)
 
 
 class AlerterMetrics:
@@ -151,6 +153,8 @@ class AlerterMetrics:
             self.events.labels(status=status)
         for mode in ("dlq", "defer"):
             self.shed.labels(mode=mode)
+        self.queue_depth.set(0)
+        self.dlq_depth.set(0)
 
 
 class ForwarderMetrics:
@@ -201,6 +205,8 @@ class ForwarderMetrics:
         self.requests.labels(status="success", reason="")
         for status in ("success", "dlq", "error"):
             self.alerts.labels(status=status)
+        self.dlq_depth.set(0)
+        self.retry_depth.set(0)
 
 
 class WebuiMetrics:

@@ -47,7 +47,7 @@ def test_any_bytes_give_events_or_a_clear_refusal(body: bytes) -> None:
     try:
         assert split_events(body, MANY)
     except BodyUnreadableError as error:
-        assert str(error)  # noqa: PT017
+        assert str(error)
 
 
 def test_bad_lines_among_good_ones_are_told_apart() -> None:
