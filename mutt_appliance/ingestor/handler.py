@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from http import HTTPStatus
 from typing import Any
 
+import aiohttp
 import orjson
 import uuid_utils
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mutt_appliance.config import Settings
 from mutt_appliance.ingestor.admit import Admission, Limits, admit
@@ -26,6 +29,8 @@ log = get_logger("ingestor")
 MAX_CORRELATION_ID_CHARS = 128
 # Ids of single accepted events are listed up to this many, so that an answer stays small.
 LISTED_IDS = 1000
+# After these the rest of the body may still be on its way, so the connection cannot be used again.
+UNREAD = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT)
 ESCAPED_NUL = b"\\u0000"
 
 
@@ -60,6 +65,10 @@ class IngestHandler:
         self._duplicate = metrics.events.labels(outcome="duplicate")
         self._refused = metrics.events.labels(outcome="refused")
         self.draining = False
+
+    def use_key(self, api_key: str) -> None:
+        """The key that senders must give from now on."""
+        self._key = api_key.encode()
 
     async def handle(self, request: web.Request) -> web.Response:
         """The answer to one request; its time is measured from here."""
@@ -113,7 +122,7 @@ class IngestHandler:
     async def _read(self, request: web.Request) -> tuple[list[Any], bool]:
         limit = self._settings.ingest_max_body_bytes
         try:
-            raw = await request.read()
+            raw = await self._body(request)
             body = unpack(raw, request.headers.get("Content-Encoding", ""), limit)
             return split_events(body, self._settings.ingest_max_batch_events), ESCAPED_NUL in body
         except web.HTTPRequestEntityTooLarge as error:
@@ -123,6 +132,21 @@ class IngestHandler:
             raise Rejection(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", str(error)) from error
         except BodyUnreadableError as error:
             raise Rejection(HTTPStatus.BAD_REQUEST, "invalid", str(error)) from error
+        except (ConnectionError, aiohttp.ClientPayloadError, HttpProcessingError) as error:
+            # The client hung up, or its chunks are none: nobody may hear the answer, but it is no fault of ours.
+            text = "the body broke off before its end: send the events again"
+            raise Rejection(HTTPStatus.BAD_REQUEST, "incomplete", text) from error
+        except TimeoutError as error:
+            text = (
+                f"the body was not there within INGEST_BODY_TIMEOUT={self._settings.ingest_body_timeout:g} s"
+            )
+            raise Rejection(HTTPStatus.REQUEST_TIMEOUT, "incomplete", text) from error
+
+    async def _body(self, request: web.Request) -> bytes:
+        if request.content.is_eof():
+            return await request.read()
+        async with asyncio.timeout(self._settings.ingest_body_timeout):
+            return await request.read()
 
     async def _queue(self, admission: Admission) -> IntakeResult:
         try:
@@ -166,7 +190,7 @@ class IngestHandler:
         response = _json(document, rejection.status, correlation_id)
         if rejection.status is HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = str(self._settings.ingest_retry_after_seconds)
-        if self.draining or rejection.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        if self.draining or rejection.status in UNREAD:
             response.force_close()
         return response
 

@@ -56,7 +56,9 @@ async def _serve(child: Child) -> None:
     await site.start()
 
     stopping = asyncio.Event()
-    child.bind_loop(asyncio.get_running_loop(), stopping.set)
+    child.bind_loop(
+        asyncio.get_running_loop(), stopping.set, lambda: handler.use_key(child.secrets.ingest_api_key)
+    )
     await _tick(child, accepted, metrics)
     child.ready()
     while not stopping.is_set():

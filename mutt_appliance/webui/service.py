@@ -64,7 +64,6 @@ class Webui:
         self._keys = KeySpace(child.settings)
         self._database = Database(child.settings, child.secrets, f"mutt {child.name}")
         self._metrics = WebuiMetrics()
-        self._api_key = child.secrets.webui_api_key.encode()
 
     async def status(self, request: web.Request) -> web.Response:
         """The pipeline in plain text; 503 when something is wrong."""
@@ -76,7 +75,9 @@ class Webui:
 
     async def _status(self, request: web.Request) -> web.Response:
         given = request.headers.get("X-API-KEY", "")
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), self._api_key):
+        # Asked for each time: a reload may have brought a new one.
+        key = self._child.secrets.webui_api_key
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), key.encode()):
             text = "X-API-KEY is missing or not the WEBUI_API_KEY of this appliance\n"
             return web.Response(text=text, status=401)
         well, text = render(await self._state(), self._child.settings.mutt_runtime_dir)

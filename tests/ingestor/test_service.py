@@ -94,6 +94,16 @@ def test_a_wrong_key_is_401_and_queues_nothing(
     assert queued(client, settings) == []
 
 
+def test_a_key_that_a_reload_brought_is_the_one_that_counts(ingestor: Ingestor) -> None:
+    ingestor.child.secrets = Secrets(ingest_api_key="renewed")
+    ingestor.child.request_reload()
+    wait_until(
+        lambda: ingestor.post(json.dumps(EVENT), headers={"X-API-KEY": "renewed"}).status_code == 200,
+        message="the new key is taken",
+    )
+    assert ingestor.post(json.dumps(EVENT)).status_code == 401
+
+
 def test_gzip_and_ndjson_in_one(ingestor: Ingestor, client: redis.Redis, settings: Settings) -> None:
     body = "\n".join(json.dumps(EVENT) for _ in range(500))
     answer = ingestor.post(gzip.compress(body.encode()), headers={"Content-Encoding": "gzip"})
