@@ -11,9 +11,9 @@ from tests.support.waiting import wait_until
 
 QUICK = {
     "REDIS_HOST": "127.0.0.1",
-    "LIVENESS_TIMEOUT": "1.5",
+    "LIVENESS_TIMEOUT": "3",
     "BRPOPLPUSH_TIMEOUT": "1",
-    "START_TIMEOUT": "3",
+    "START_TIMEOUT": "30",
     "DRAIN_TIMEOUT": "4",
     "RESTART_BACKOFF_BASE": "0.1",
     "RESTART_BACKOFF_MAX": "0.4",
@@ -58,4 +58,4 @@ class Mini(Appliance):
 
     def wait_for_state(self, name: str, state: str, count: int = 1) -> None:
         """Wait until `name` has been in `state` `count` times."""
-        self.wait_for_log("process state", child=name, state=state, count=count, timeout_secs=20)
+        self.wait_for_log("process state", child=name, state=state, count=count, timeout_secs=60)

@@ -63,16 +63,28 @@ def test_a_killed_process_is_replaced_and_the_others_stay(mini: Mini) -> None:
     assert mini.states("alerter:1") == ["STARTING", "RUNNING", "BACKOFF", "STARTING", "RUNNING"]
 
 
-def test_a_silent_process_writes_its_stacks_and_is_replaced(mini: Mini) -> None:
-    behave(mini.data_dir, "webui:0", "never-ready")
+def test_a_process_that_stops_beating_writes_its_stacks_and_is_replaced(mini: Mini) -> None:
+    behave(mini.data_dir, "webui:0", "hang")
     mini.start()
     mini.wait_for_state("webui:0", "STOPPING")
     behave(mini.data_dir, "webui:0", "serve")
-    mini.wait_for_state("webui:0", "RUNNING")
-    assert "ended by signal 6" in mini.logged("process state", child="webui:0", state="BACKOFF")[0]["reason"]
+    mini.wait_for_state("webui:0", "RUNNING", count=2)
+    reason = mini.logged("process state", child="webui:0", state="BACKOFF")[0]["reason"]
+    assert reason.startswith("no beat for 3 s; ended by signal 6")
     log = mini.log_path.read_text()
     assert "Fatal Python error: Aborted" in log
     assert "trivial_role.py" in log
+
+
+def test_a_process_that_never_serves_is_replaced() -> None:
+    with Mini(START_TIMEOUT="8") as mini:
+        behave(mini.data_dir, "webui:0", "never-ready")
+        mini.start()
+        mini.wait_for_log("process state", child="webui:0", state="STOPPING")
+        behave(mini.data_dir, "webui:0", "serve")
+        mini.wait_for_log("process state", child="webui:0", state="RUNNING")
+        reason = mini.logged("process state", child="webui:0", state="STOPPING")[0]["reason"]
+        assert reason == "neither served nor beat for 8 s"
 
 
 def test_a_frozen_process_is_killed_and_replaced(mini: Mini) -> None:
@@ -80,7 +92,7 @@ def test_a_frozen_process_is_killed_and_replaced(mini: Mini) -> None:
     os.kill(frozen, signal.SIGSTOP)
     mini.wait_for_state("forwarder:0", "RUNNING", count=2)
     assert mini.states("forwarder:0") == ["STARTING", "RUNNING", "STOPPING", "BACKOFF", "STARTING", "RUNNING"]
-    assert "no beat for 1.5 s; ended by signal" in mini.logged("process state", state="BACKOFF")[0]["reason"]
+    assert "no beat for 3 s; ended by signal" in mini.logged("process state", state="BACKOFF")[0]["reason"]
     assert mini.children()["forwarder:0"] != frozen
 
 

@@ -12,7 +12,7 @@ from mutt_appliance.process import Child
 
 
 def behave(data_dir: Path, name: str, behaviour: str) -> None:
-    """Have the next process `name` behave: crash, refuse, slow-start, never-ready, beat-only, slow-stop, return."""
+    """Have the next process `name` do what `run` below knows by the name `behaviour`."""
     folder = data_dir / "behaviour"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(behaviour)
@@ -49,7 +49,7 @@ def run(child: Child) -> None:
     while not child.stopping.is_set():
         if behaviour == "return":
             return
-        if behaviour != "never-ready":
+        if behaviour not in ("never-ready", "hang"):
             child.beat()
         if child.reloading.is_set():
             child.reloading.clear()

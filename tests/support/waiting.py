@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def wait_until(
-    condition: Callable[[], T], timeout_secs: float = 10.0, message: str = "", interval_secs: float = 0.02
+    condition: Callable[[], T], timeout_secs: float = 10.0, message: str = "", interval_secs: float = 0.05
 ) -> T:
     """First true value of `condition`; AssertionError with `message` when it stays false."""
     deadline = time.monotonic() + timeout_secs
