@@ -49,6 +49,8 @@ RULES_TIMEOUT_SECS: Final = 30.0
 # Longest way of an alert: every retry, and the time that the last request hangs.
 SETTLE_TIMEOUT_SECS: Final = 40.0
 QUIET_LOOKS: Final = 2
+# Nothing was on its way for so many looks and something is missing still: it will not turn up.
+GIVE_UP_LOOKS: Final = 10
 T = TypeVar("T")
 
 
@@ -216,7 +218,7 @@ class Session:
             late = time.monotonic() > deadline
             if quiet >= QUIET_LOOKS or late:
                 account = await asyncio.to_thread(self._account, snapshot)
-                if account.well or late:
+                if account.well or late or quiet >= GIVE_UP_LOOKS:
                     return account
             await asyncio.sleep(FRAME_SECS)
         return None
