@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from mutt_appliance.config import Settings
 from mutt_appliance.forwarder.membership import Membership
@@ -22,6 +22,23 @@ BEAT_SECS = 0.5
 JANITOR_SECS = 3.0
 # On top of what one answer of Redis may take: a loop silent for longer is stuck.
 STUCK_MARGIN_SECS = 10.0
+CANCEL_AGAIN_SECS = 0.05
+
+
+async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel `tasks` until they have ended; what they came to is of no interest any more.
+
+    Once is not enough: a cancellation that meets a Redis connection as it fails or is being made can
+    come out as an error of Redis, and a task that goes on after those would never end.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        ended, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_SECS)
+        for task in ended:
+            if not task.cancelled():
+                task.exception()
 
 
 class Turning(Protocol):

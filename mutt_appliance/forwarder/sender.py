@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 
 import aiohttp
+from yarl import URL
 
 from mutt_appliance.config import Settings
-from mutt_appliance.forwarder.auth import auth_headers, bare_url
+from mutt_appliance.forwarder.auth import auth_headers
 from mutt_appliance.forwarder.retry import Verdict, judge_failure, judge_status
 
 # An answer is read only so that its connection can be used again; a longer one costs the connection.
@@ -20,7 +21,7 @@ class Sender:
     def __init__(self, settings: Settings, api_key: str) -> None:
         """Must be made inside a running event loop. Raises ConfigError for a key that cannot be sent."""
         self._settings = settings
-        self._url = bare_url(settings)
+        self._url = URL(settings.moog_webhook_url or "")
         self._headers = auth_headers(settings, api_key)
         self.place = f"{self._url.host}:{self._url.port}"
         self._session = aiohttp.ClientSession(

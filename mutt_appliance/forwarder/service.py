@@ -13,7 +13,7 @@ from aiohttp import web
 
 from mutt_appliance.config import ConfigError
 from mutt_appliance.forwarder.holdings import Holdings
-from mutt_appliance.forwarder.housekeeping import keep_beating, keep_lease, run_janitor
+from mutt_appliance.forwarder.housekeeping import end, keep_beating, keep_lease, run_janitor
 from mutt_appliance.forwarder.jobs import prepare
 from mutt_appliance.forwarder.membership import Membership
 from mutt_appliance.forwarder.moog import NEVER_IN_SIGNATURE
@@ -119,13 +119,14 @@ class Forwarder:
                     group.create_task(keep_lease(self._membership, self._settings, self._wake.set)),
                     group.create_task(run_janitor(self._queue, self._metrics, self._settings)),
                 ]
-                while not child.stopping.is_set():
-                    self._wake.clear()
-                    self.turned_at = time.monotonic()
-                    await self._sleep(await self._careful_turn(group))
-                await self._drain()
-                for task in helpers:
-                    task.cancel()
+                try:
+                    while not child.stopping.is_set():
+                        self._wake.clear()
+                        self.turned_at = time.monotonic()
+                        await self._sleep(await self._careful_turn(group))
+                    await self._drain()
+                finally:
+                    await end(helpers)
         finally:
             await self._stop_waiter()
 
@@ -242,10 +243,8 @@ class Forwarder:
     async def _stop_waiter(self) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
-            waiter.cancel()
             # What it may have got in this moment is on the list, and found there.
-            with contextlib.suppress(asyncio.CancelledError, RedisError):
-                await waiter
+            await end([waiter])
 
     async def _begin_requests(self, group: asyncio.TaskGroup) -> None:
         free = self._settings.moog_max_concurrency - self._holdings.requests
@@ -275,7 +274,8 @@ class Forwarder:
             await asyncio.sleep(0)
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), rest_secs)
+            async with asyncio.timeout(rest_secs):
+                await self._wake.wait()
 
     def _reload(self) -> None:
         """SIGHUP: the key may be new; everything else is as it was at the start."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
+START_SECS = 30.0
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -72,7 +73,8 @@ class Moogsoft:
     """The server, in a thread of its own; `answer` decides for each request and may be replaced any time.
 
     `api_header` and `api_key` are checked first (401) when a key is given. `on_request` sees every
-    request after its answer was chosen; with `keep` False nothing is kept in memory.
+    request after its answer was chosen. `requests` are all that arrived, `answered` those whose answer
+    was written; with `keep` False nothing is kept in memory.
     """
 
     port: int = 0
@@ -82,6 +84,7 @@ class Moogsoft:
     on_request: Callable[[Received], None] | None = None
     keep: bool = True
     requests: list[Received] = field(default_factory=list)
+    answered: list[Received] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self.start()
@@ -101,8 +104,10 @@ class Moogsoft:
         self.port = self._listener.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._connections: set[asyncio.Task[None]] = set()
+        self._serving = threading.Event()
         self._thread = threading.Thread(target=self._run, name="moogsoft", daemon=True)
         self._thread.start()
+        assert self._serving.wait(START_SECS)
 
     def stop(self) -> None:
         """Close the port and every connection."""
@@ -111,7 +116,7 @@ class Moogsoft:
 
     def accepted(self) -> list[Received]:
         """Requests that were answered with 2xx."""
-        return [request for request in list(self.requests) if 200 <= request.answer.status < 300]
+        return [request for request in list(self.answered) if 200 <= request.answer.status < 300]
 
     def accepted_ids(self) -> list[str]:
         """Alert ids of the requests that were answered with 2xx, in order of arrival."""
@@ -120,6 +125,7 @@ class Moogsoft:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(asyncio.start_server(self._serve, sock=self._listener))
+        self._loop.call_soon(self._serving.set)
         self._loop.run_forever()
         server.close()
         for task in self._connections:
@@ -148,7 +154,8 @@ class Moogsoft:
             for name, _, value in (line.partition(":") for line in head[1:] if line)
         }
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        answer = self._judge(headers, body)
+        received = self._judge(headers, body)
+        answer = received.answer
         await asyncio.sleep(answer.delay_secs)
         if answer.reset:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
@@ -157,9 +164,11 @@ class Moogsoft:
             return False
         writer.write(_rendered(answer))
         await writer.drain()
+        if self.keep:
+            self.answered.append(received)
         return True
 
-    def _judge(self, headers: dict[str, str], body: bytes) -> Answer:
+    def _judge(self, headers: dict[str, str], body: bytes) -> Received:
         parsed = json.loads(body)
         events = parsed if isinstance(parsed, list) else [parsed]
         answer = OK
@@ -172,7 +181,7 @@ class Moogsoft:
             self.requests.append(received)
         if self.on_request is not None:
             self.on_request(received)
-        return answer
+        return received
 
 
 def _rendered(answer: Answer) -> bytes:
