@@ -72,7 +72,10 @@ def test_every_line_becomes_an_event_the_ingestor_can_read(line: bytes) -> None:
     assert event["event_id"]
 
 
-@given(st.dictionaries(st.text(), st.recursive(st.none() | st.text() | st.integers(), st.lists)))
+VALUES = st.none() | st.text(max_size=20) | st.integers() | st.lists(st.text(max_size=5), max_size=3)
+
+
+@given(st.dictionaries(st.text(max_size=10), VALUES, max_size=8))
 def test_every_object_survives(fields: dict[str, Any]) -> None:
     event = event_of(json.dumps(fields).encode())
     assert event["event_id"]
