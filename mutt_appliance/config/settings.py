@@ -181,6 +181,14 @@ class Settings(BaseModel):
     ingest_max_event_bytes: int = setting(
         262_144, "Largest single event; a larger one is refused", "ingestor", "bytes", ge=256, le=64 << 20
     )
+    ingest_body_timeout: float = setting(
+        60,
+        "Time a request body may take to arrive (seconds; 408 after)",
+        "ingestor",
+        "seconds",
+        gt=0,
+        le=3600,
+    )
     ingest_retry_after_seconds: int = setting(
         5, "Retry-After of a 503 answer", "ingestor", "seconds", ge=1, le=3600
     )
