@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -70,7 +70,7 @@ class BatchProcessor:
                 continue
             message = event.get("message") or ""
             hostname = event.get("hostname") or NO_HOSTNAME
-            if "mutt_meta" in event:
+            if event.get("mutt_meta") is not None:
                 decision = decide_meta(hostname, data, self._default_team)
                 _keep(batch, items[index], event, meta_message(event), decision)
                 continue
@@ -114,6 +114,8 @@ def _fault(event: Any) -> str | None:
         return str(event) if isinstance(event, PoisonError) else "not a JSON object"
     if type(event.get("event_id")) is not str:
         return "it has no event_id"
+    if "mutt_meta" in event and type(event["mutt_meta"]) not in (dict, type(None)):
+        return "mutt_meta is not an object"
     if type(event.get("message")) is str and type(event.get("hostname")) is str and "trap_oid" not in event:
         return None
     for name in ("message", "hostname", "trap_oid"):
@@ -125,19 +127,25 @@ def _fault(event: Any) -> str | None:
 
 def _keep(batch: Batch, item: bytes, event: dict[str, Any], message: str, decision: Decision) -> None:
     """Add the audit row of a handled event, and its alert if it is forwarded."""
-    try:
-        received_at = datetime.fromisoformat(event["received_at"])
-    except (KeyError, TypeError, ValueError):
-        batch.dead.append(dead_letter(item, "not an event: received_at is missing or no time", 1, "alerter"))
+    received_at = _received_at(event.get("received_at"))
+    correlation_id, severity = event.get("correlation_id"), event.get("syslog_severity")
+    fault = None
+    if received_at is None:
+        fault = "received_at is missing or no time with a zone"
+    elif correlation_id is not None and type(correlation_id) is not str:
+        fault = "correlation_id is not text"
+    elif severity is not None and (type(severity) is not int or not 0 <= severity <= 7):
+        fault = "syslog_severity is no number from 0 to 7"
+    if received_at is None or fault is not None:
+        batch.dead.append(dead_letter(item, f"not an event: {fault}", 1, "alerter"))
         return
     event_id = event["event_id"]
     hostname = event.get("hostname") or NO_HOSTNAME
-    severity = event.get("syslog_severity")
     alert_id = str(uuid_utils.uuid5(ALERT_NAMESPACE, event_id)) if decision.forwarded else None
     batch.rows.append(
         AuditRow(
             event_id=event_id,
-            correlation_id=event.get("correlation_id"),
+            correlation_id=correlation_id,
             received_at=received_at,
             event_timestamp=parse_timestamp(event.get("timestamp"), received_at),
             hostname=hostname,
@@ -157,6 +165,15 @@ def _keep(batch: Batch, item: bytes, event: dict[str, Any], message: str, decisi
     batch.alerts.append(
         None if alert_id is None else _alert(item, event, message, hostname, decision, alert_id)
     )
+
+
+def _received_at(value: object) -> datetime | None:
+    """The time as it can be stored, None for anything else."""
+    try:
+        moment = datetime.fromisoformat(value)  # type: ignore[arg-type]
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _alert(

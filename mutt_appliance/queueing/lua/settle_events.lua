@@ -62,10 +62,14 @@ for k = 7, #KEYS, 2 do
     if count == amount then
       redis.call('EXPIRE', KEYS[k], expiry)
     end
+    -- A sample that cjson cannot read (over 1,000 levels deep) leaves the report to the pattern's next event.
+    local readable, sample
     if count >= threshold then
+      readable, sample = pcall(cjson.decode, redis.call('LINDEX', KEYS[1], sample_index))
+    end
+    if readable then
       redis.call('RENAME', KEYS[k], KEYS[k + 1])
       redis.call('EXPIRE', KEYS[k + 1], expiry)
-      local sample = cjson.decode(redis.call('LINDEX', KEYS[1], sample_index))
       redis.call('RPUSH', KEYS[5], cjson.encode({
         event_id = 'unhandled-' .. tostring(sample.event_id),
         correlation_id = sample.correlation_id,
