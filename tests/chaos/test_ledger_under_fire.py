@@ -109,7 +109,7 @@ def fight(field: Field, plan: Plan) -> None:
     assert {answer.answer.status for answer in field.moogsoft.requests} == {0, 200, 404, 429, 503}
     assert internal_errors(appliance) == []
     assert exit_code == 0
-    assert appliance.leftovers() == []
+    wait_until(lambda: not appliance.leftovers(), 5, "nothing is left running")
     assert members == {}, "workers that did not sign off"
 
 

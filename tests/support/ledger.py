@@ -199,7 +199,7 @@ def held(client: redis.Redis) -> dict[str, int]:
     return {key: depth for key, depth in depths.items() if depth}
 
 
-def _letter(raw: bytes) -> DeadLetter:
+def _letter(raw: bytes | str) -> DeadLetter:
     entry: dict[str, Any] = json.loads(raw)
     payload = entry["payload"]
     alert_id = payload.get("alert_id") if isinstance(payload, dict) else None
