@@ -79,7 +79,7 @@ class Demo:
     def processes(self) -> list[psutil.Process]:
         """Every process below it now."""
         try:
-            alive = psutil.Process(self.process.pid).children(recursive=True)
+            alive: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
         except psutil.Error:
             return []
         self._ever.update({process.pid: process for process in alive})
@@ -115,7 +115,7 @@ class Demo:
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and str(process.status()) != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
