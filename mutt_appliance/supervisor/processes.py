@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from mutt_appliance.process import ChildSpec
 from mutt_appliance.supervisor.bootstrap import HELD_SIGNALS, run_child
@@ -39,8 +39,7 @@ class WorkerProcess:
 
     def __init__(self, spec: ChildSpec, module: str) -> None:
         context = multiprocessing.get_context("spawn")
-        # Python starts a helper with its first spawned process; that unblocks signals, so it is started before.
-        resource_tracker.ensure_running()
+        _do_without_resource_tracker()
         self._process = context.Process(target=run_child, args=(spec, module), name=spec.name)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
         try:
@@ -113,6 +112,18 @@ class ProgramProcess:
     def send(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens when the process is already gone."""
         self._process.send_signal(number)
+
+
+def _do_without_resource_tracker() -> None:
+    """Keep multiprocessing from starting its helper process beside ours.
+
+    The helper removes named semaphores and shared memory that processes leave behind. We have none
+    of them, and it costs 7 MB and a nameless process. It counts as running while its pipe takes
+    what is written; should a later Python see through that, it starts the helper, and all still works.
+    """
+    tracker: Any = resource_tracker._resource_tracker
+    if tracker._fd is None:
+        tracker._fd = os.open(os.devnull, os.O_WRONLY)
 
 
 def program_environment(environ: Mapping[str, str], *, frozen: bool) -> dict[str, str]:
