@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mutt_appliance.alerter.patterndb import Pattern, PatternDb
+from mutt_appliance.alerter.patterndb import Pattern, PatternDb, fold_case, literal_scan
 from mutt_appliance.store.rules import RuleData, RuleRow
 
 # A rule that overran its time this often is off until the rules are loaded again.
@@ -45,7 +44,11 @@ class RuleSet:
         self._oid: list[str | None] = [None] * len(self._rules)
         self._words: list[str | None] = [None] * len(self._rules)
         self._by_oid: dict[str, list[int]] = {}
-        patterns = [p for rank, rule in enumerate(self._rules) for p in self._prepare(rank, rule)]
+        texts: dict[int, str] = {}
+        patterns: list[Pattern] = []
+        for rank, rule in enumerate(self._rules):
+            self._prepare(rank, rule, texts, patterns)
+        self._literals = literal_scan(texts)
         self._db = PatternDb(patterns)
         for fault in self._db.faults:
             self.faults.append(RuleFault(self._rules[fault.number].id, fault.reason))
@@ -66,8 +69,8 @@ class RuleSet:
         """Rules in force."""
         return len(self._rules) - len(self.faults)
 
-    def _prepare(self, rank: int, rule: RuleRow) -> list[Pattern]:
-        """Sort one rule into the OID index, or return its pattern."""
+    def _prepare(self, rank: int, rule: RuleRow, texts: dict[int, str], patterns: list[Pattern]) -> None:
+        """Sort one rule into the OID index, the texts or the patterns, or report it as a fault."""
         oid = normal_oid_prefix(rule.trap_oid) if rule.trap_oid else None
         if rule.match_type == "oid_prefix":
             primary = oid or normal_oid_prefix(rule.match_string or "")
@@ -76,26 +79,29 @@ class RuleSet:
                 self.faults.append(
                     RuleFault(rule.id, f"trap_oid {shown!r} is not an OID prefix such as 1.3.6.1.4.1.9")
                 )
-                return []
+                return
             self._by_oid.setdefault(primary, []).append(rank)
             if oid and rule.match_string:
-                self._words[rank] = rule.match_string.lower()
-            return []
+                self._words[rank] = rule.match_string.casefold()
+            return
         if rule.trap_oid and oid is None:
             self.faults.append(RuleFault(rule.id, f"trap_oid {rule.trap_oid!r} is not an OID prefix"))
-            return []
+            return
         if not rule.match_string:
             self.faults.append(RuleFault(rule.id, "match_string is empty and would match every event"))
-            return []
+            return
         self._oid[rank] = oid
         if rule.match_type == "contains":
-            return [Pattern(rank, re.escape(rule.match_string), ignore_case=True)]
-        return [Pattern(rank, rule.match_string)]
+            texts[rank] = rule.match_string
+        else:
+            patterns.append(Pattern(rank, rule.match_string))
 
     def match(self, message: str, data: bytes, severity: int | None, trap_oid: str | None) -> RuleRow | None:
         """The rule that wins, or None. `data` is `message` in UTF-8; `trap_oid` has no leading dot."""
         hits = self._hits
         hits.clear()
+        if self._literals is not None:
+            self._literals(fold_case(message, data), self._on_hit)
         for scan in self._scans:
             scan(data, self._on_hit)
         if self._unfiltered:
@@ -133,7 +139,7 @@ class RuleSet:
         if oid is not None and not is_below(trap_oid, oid):
             return False
         words = self._words[rank]
-        if words is not None and words not in message.lower():
+        if words is not None and words not in message.casefold():
             return False
         return rank not in self._confirmations or self._confirmed(rank, message)
 

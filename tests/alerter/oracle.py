@@ -46,7 +46,7 @@ def holds(rule: RuleRow, message: str, severity: int | None, trap_oid: str | Non
         return True
     if rule.match_type == "regex":
         return re.search(text, message, re.ASCII) is not None
-    return text.lower() in message.lower()
+    return text.casefold() in message.casefold()
 
 
 def _below(oid: str | None, prefix: str) -> bool:
