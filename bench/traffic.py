@@ -178,6 +178,7 @@ def _event(subject: Subject, rng: random.Random, start: datetime, number: int) -
         "message": _message(subject, rng),
         "syslog_severity": subject.severity,
         "facility": "local7",
+        "program": subject.daemon if subject.form == "daemon" else "-",
         "fromhost_ip": f"10.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}",
     }
     if subject.form == "trap":

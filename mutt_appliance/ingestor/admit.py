@@ -11,11 +11,11 @@ import uuid_utils
 
 from mutt_appliance.config import Settings
 from mutt_appliance.events.severity import parse_severity
-from mutt_appliance.events.snmptrap import enrich
+from mutt_appliance.events.snmptrap import enrich, may_be_trap
 from mutt_appliance.ingestor.body import Unreadable
 from mutt_appliance.queueing.dead_letter import dead_letter
+from mutt_appliance.queueing.intake import DIGEST_BYTES
 
-DIGEST_BYTES = 16
 MAX_HOSTNAME_CHARS = 255
 MAX_ID_CHARS = 128
 # What of a refused event is kept in its dead letter.
@@ -105,7 +105,8 @@ def _admit_one(
         raise RefusedError(
             f"hostname has {len(hostname)} characters, at most {MAX_HOSTNAME_CHARS} are allowed"
         )
-    enrich(event)
+    if message and may_be_trap(message):
+        enrich(event)
     severity = event.get("syslog_severity")
     if type(severity) is not int or not 0 <= severity <= 7:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 
 import uvloop
 from aiohttp import web
@@ -21,6 +22,9 @@ from mutt_appliance.telemetry.metrics import IngestorMetrics
 
 log = get_logger("ingestor")
 TICK_SECS = 0.5
+# A batch makes thousands of dictionaries that die together, none in a cycle; looking for cycles each
+# 700 of them costs a tenth of the time.
+GC_THRESHOLDS = (100_000, 50, 100)
 # Above this share of the cap the queue is reported as nearly full.
 NEARLY_FULL = 0.9
 
@@ -60,6 +64,8 @@ async def _serve(child: Child) -> None:
         asyncio.get_running_loop(), stopping.set, lambda: handler.use_key(child.secrets.ingest_api_key)
     )
     await _tick(child, accepted, metrics)
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     child.ready()
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):

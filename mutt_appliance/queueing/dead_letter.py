@@ -10,7 +10,8 @@ import orjson
 
 def now_rfc3339() -> str:
     """The present, UTC, with microseconds: 2026-11-24T02:00:00.000000Z."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # A quarter of the time of strftime, and this is asked for with every request.
+    return datetime.now(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def dead_letter(

@@ -11,10 +11,14 @@ from mutt_appliance.config import Settings
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.scripts import script_source
 
+# One argument has the digests of all events; this stands for none. enqueue.lua has the same length.
+DIGEST_BYTES = 16
+NO_DIGEST = bytes(DIGEST_BYTES)
+
 
 @dataclass(frozen=True)
 class Intake:
-    """Events to queue, each with the digest of the id its sender gave (b"" without), and dead letters."""
+    """Events to queue, each with the digest of the id its sender gave (DIGEST_BYTES, or b""), and dead letters."""
 
     events: list[tuple[bytes, bytes]]
     dead: list[bytes]
@@ -43,16 +47,17 @@ class IngestQueue:
     async def put(self, intakes: list[Intake]) -> IntakeResult:
         """Queue all events of all intakes and keep their dead letters, in one round trip."""
         window = int(time.time()) // self._window_secs if self._window_secs else 0
+        digests = [digest for intake in intakes for digest, _ in intake.events]
         args: list[bytes | int] = [
             self._cap,
             2 * self._window_secs,
-            sum(len(intake.events) for intake in intakes),
+            len(digests),
             sum(len(intake.dead) for intake in intakes),
             self._dead_max,
+            b"".join(digest or NO_DIGEST for digest in digests) if any(digests) else b"",
         ]
         for intake in intakes:
-            for pair in intake.events:
-                args += pair
+            args += [event for _, event in intake.events]
         for intake in intakes:
             args += intake.dead
         keys = self._keys

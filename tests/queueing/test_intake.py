@@ -10,11 +10,16 @@ import redis
 from mutt_appliance.config import Settings
 from mutt_appliance.queueing.client import async_client
 from mutt_appliance.queueing.dead_letter import around_payload, dead_letter
-from mutt_appliance.queueing.intake import IngestQueue, Intake, IntakeResult
+from mutt_appliance.queueing.intake import DIGEST_BYTES, IngestQueue, Intake, IntakeResult
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.scripts import text
 from mutt_appliance.secrets import Secrets
 from tests.conftest import MakeSettings
+
+
+def digest(event_id: str) -> bytes:
+    """Stands for the digest of an id."""
+    return event_id.encode().ljust(DIGEST_BYTES, b".")
 
 
 def put(settings: Settings, *intakes: Intake) -> IntakeResult:
@@ -43,19 +48,21 @@ def test_events_and_dead_letters_of_many_requests_go_in_one_call(
 def test_an_id_seen_before_is_acknowledged_but_not_queued(
     settings: Settings, client: redis.Redis, keys: KeySpace
 ) -> None:
-    assert put(settings, Intake([(b"id1", b"a"), (b"id2", b"b"), (b"id1", b"a")], [])).duplicates == {2}
-    again = put(settings, Intake([(b"id2", b"b"), (b"id3", b"c")], []))
+    assert put(
+        settings, Intake([(digest("id1"), b"a"), (digest("id2"), b"b"), (digest("id1"), b"a")], [])
+    ).duplicates == {2}
+    again = put(settings, Intake([(digest("id2"), b"b"), (digest("id3"), b"c")], []))
     assert (again.duplicates, again.queue_depth) == (frozenset({0}), 3)
 
 
 def test_an_id_of_the_window_before_still_counts(
     settings: Settings, client: redis.Redis, keys: KeySpace
 ) -> None:
-    put(settings, Intake([(b"id1", b"a")], []))
+    put(settings, Intake([(digest("id1"), b"a")], []))
     seen_in = text(client.keys("mutt:dedup:*")[0])
     window = int(seen_in.rsplit(":", 1)[1])
     client.rename(seen_in, keys.dedup(window - 1))
-    assert put(settings, Intake([(b"id1", b"a")], [])).duplicates == {0}
+    assert put(settings, Intake([(digest("id1"), b"a")], [])).duplicates == {0}
     assert 0 < int(client.ttl(keys.dedup(window - 1))) <= 2 * settings.ingest_dedup_window_seconds
 
 
@@ -63,12 +70,12 @@ def test_a_full_queue_takes_all_or_nothing(
     make_settings: MakeSettings, client: redis.Redis, keys: KeySpace
 ) -> None:
     settings = make_settings(max_ingest_queue_size=3)
-    assert put(settings, Intake([(b"", b"a"), (b"x", b"b")], [])).accepted
-    refused = put(settings, Intake([(b"y", b"c"), (b"", b"d")], [b"bad"]))
+    assert put(settings, Intake([(b"", b"a"), (digest("x"), b"b")], [])).accepted
+    refused = put(settings, Intake([(digest("y"), b"c"), (b"", b"d")], [b"bad"]))
     assert (refused.accepted, refused.queue_depth) == (False, 2)
     assert client.llen(keys.ingest_dead) == 0
     # The id of what was refused is not taken for seen.
-    assert put(settings, Intake([(b"y", b"c")], [])).duplicates == frozenset()
+    assert put(settings, Intake([(digest("y"), b"c")], [])).duplicates == frozenset()
 
 
 def test_dead_letters_have_a_limit_and_the_newest_stay(
