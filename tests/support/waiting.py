@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+PORT_RANGE = (15_000, 32_000)
+_given: set[int] = set()
 
 
 def wait_until(
@@ -27,8 +30,18 @@ def wait_until(
 
 
 def free_port() -> int:
-    """A TCP port on the loopback address that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A TCP port on the loopback address that nobody listens on, another at each call.
+
+    It is below the range that the kernel takes ports for outgoing connections from (ip(7)).
+    """
+    while True:
+        port = random.randrange(*PORT_RANGE)
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
         return port
