@@ -157,9 +157,10 @@ class IngestHandler:
         except OverloadedError as error:
             text = "Redis is slow and too much is waiting for it: send the events again"
             raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", text) from error
-        self._metrics.queue_depth.set(result.queue_depth)
-        self._metrics.dlq_depth.set(result.dead_depth)
         if not result.accepted:
+            # Otherwise the depths follow once a second: to write them costs more than to check an event.
+            self._metrics.queue_depth.set(result.queue_depth)
+            self._metrics.dlq_depth.set(result.dead_depth)
             text = (
                 f"the ingest queue is full ({result.queue_depth} events, MAX_INGEST_QUEUE_SIZE="
                 f"{self._settings.max_ingest_queue_size}): send the events again"

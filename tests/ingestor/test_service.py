@@ -172,9 +172,13 @@ def test_events_per_second_are_written_once_a_second_into_every_window(
 
 def test_metrics_have_every_name_of_the_specification(ingestor: Ingestor) -> None:
     ingestor.post(json.dumps(EVENT))
-    text = ingestor.session.get(f"{ingestor.url}/metrics", timeout=10).text
+
+    def metrics() -> str:
+        return ingestor.session.get(f"{ingestor.url}/metrics", timeout=10).text
+
+    wait_until(lambda: "mutt_ingest_queue_depth 1.0" in metrics(), message="the depth is told once a second")
+    text = metrics()
     assert 'mutt_ingest_requests_total{reason="",status="success"} 1.0' in text
-    assert "mutt_ingest_queue_depth 1.0" in text
     assert "mutt_ingest_latency_seconds_count 1.0" in text
 
 

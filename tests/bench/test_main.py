@@ -1,0 +1,56 @@
+"""The whole harness with tiny sizes, as `make bench` starts it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def bench(*options: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m bench` with the smallest sizes."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench", "--seconds", "0.3", "--rounds", "1", *options],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("ingest-batch", {"ingest_batch_ratio"}),
+        ("ingest-single", {"ingest_single_ratio"}),
+        ("alerter", {"alerter_ratio"}),
+        ("end-to-end", {"e2e_p50_ms", "e2e_p99_ms", "pss_idle_mb", "pss_loaded_mb"}),
+    ],
+)
+def test_a_bench_measures_its_figures_and_leaves_nothing_behind(name: str, keys: set[str]) -> None:
+    done = bench("--only", name, "--json-only")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert {key for key, value in document.items() if value is not None} == keys
+    assert all(document[key] > 0 for key in keys)
+    assert not list((REPOSITORY / "build" / "bench").glob("run-*"))
+
+
+def test_the_last_line_is_json_and_a_table_stands_before_it() -> None:
+    done = bench("--only", "ingest-single")
+    *lines, last = done.stdout.splitlines()
+    assert json.loads(last)["alerter_ratio"] is None
+    assert lines[0].split() == ["figure", "reference", "ratio", "target", "reached"]
+    assert "ingest-single: round 1 of 1" in done.stderr
+
+
+def test_an_unknown_bench_is_refused_with_the_names_there_are() -> None:
+    done = bench("--only", "everything")
+    assert done.returncode == 2
+    assert "ingest-batch" in done.stderr
