@@ -80,6 +80,10 @@ class Running:
         self.killed = True
         await end([self._task])
 
+    def failure(self) -> BaseException | None:
+        """What it broke down with, None while it runs or when it ended well."""
+        return self._task.exception() if self._task.done() and not self._task.cancelled() else None
+
     def health(self, component: str) -> tuple[bool, str]:
         """What its health board says of `component`."""
         settings, spec = self.child.settings, self.child.spec
@@ -111,6 +115,9 @@ def forwarder(child_for: ChildFactory) -> RunForwarder:
             yield running
             if not running.killed:
                 await running.stop()
+        except AssertionError as failed:
+            # A forwarder that broke down is the reason, not what it did not do.
+            raise running.failure() or failed from failed
         finally:
             await running.kill()
 

@@ -74,7 +74,7 @@ class Moogsoft:
 
     `api_header` and `api_key` are checked first (401) when a key is given. `on_request` sees every
     request after its answer was chosen. `requests` are all that arrived, `answered` those whose answer
-    was written; with `keep` False nothing is kept in memory.
+    was due; with `keep` False nothing is kept in memory.
     """
 
     port: int = 0
@@ -119,7 +119,7 @@ class Moogsoft:
         return [request for request in list(self.answered) if 200 <= request.answer.status < 300]
 
     def accepted_ids(self) -> list[str]:
-        """Alert ids of the requests that were answered with 2xx, in order of arrival."""
+        """Alert ids of the requests that were answered with 2xx, in the order of the answers."""
         return [alert_id for request in self.accepted() for alert_id in request.alert_ids]
 
     def _run(self) -> None:
@@ -162,10 +162,10 @@ class Moogsoft:
             writer.transport.abort()
         if not answer.status:
             return False
-        writer.write(_rendered(answer))
-        await writer.drain()
         if self.keep:
             self.answered.append(received)
+        writer.write(_rendered(answer))
+        await writer.drain()
         return True
 
     def _judge(self, headers: dict[str, str], body: bytes) -> Received:
