@@ -9,12 +9,16 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from mutt_appliance.config import ConfigError
 from mutt_appliance.demo.places import FolderError
 from mutt_appliance.demo.session import Options, demonstrate
 from mutt_appliance.demo.traffic import RefusedRequestError
 from mutt_appliance.resources import ResourceError
-from mutt_appliance.store.errors import StoreUnavailable
+from mutt_appliance.secrets import SecretsError
 from mutt_appliance.store.rule_files import RuleFilesError
+
+# Their texts name the thing and the way out.
+EXPECTED = (ConfigError, FolderError, RefusedRequestError, ResourceError, RuleFilesError, SecretsError)
 
 
 @click.command()
@@ -47,12 +51,5 @@ def command(seconds: float | None, rate: int, no_tty: bool, keep: bool, folder: 
     options = Options(seconds, rate, console.is_terminal and not no_tty, keep, folder)
     try:
         sys.exit(asyncio.run(demonstrate(options, console)))
-    except (
-        FolderError,
-        ResourceError,
-        RuleFilesError,
-        RefusedRequestError,
-        StoreUnavailable,
-        OSError,
-    ) as error:
+    except (*EXPECTED, OSError) as error:
         raise click.ClickException(str(error)) from error

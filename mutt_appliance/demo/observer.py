@@ -119,10 +119,11 @@ class Observer:
             tuple(self._receiver.recent),
         )
 
-    def rules_in_force(self) -> int:
-        """Rules that every alerter has compiled."""
+    def rules_seen(self) -> int:
+        """Active rules that an alerter has loaded, whether it can use them or not."""
         samples = self._ask("metrics_port_alerter") or {}
-        return int(total(samples, "mutt_alerter_cache_rules_count"))
+        names = ("mutt_alerter_cache_rules_count", "mutt_alerter_cache_rule_errors")
+        return int(sum(total(samples, name) for name in names))
 
     def depths(self) -> Depths:
         """Queue depths in one round trip, and one for each worker's list. Raises redis.RedisError."""

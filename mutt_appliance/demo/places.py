@@ -14,6 +14,7 @@ from typing import Final
 from mutt_appliance.config import Settings
 from mutt_appliance.config.loading import SECRET_NAMES
 from mutt_appliance.config.settings import variable_name
+from mutt_appliance.supervisor.pidfile import running_pid
 
 LOOPBACK: Final = "127.0.0.1"
 RECEIVER_PORT: Final = 8099
@@ -124,6 +125,8 @@ def use_folder(folder: Path) -> Path:
     if (path / "mutt.env").exists() and not (path / "mutt.log").exists():
         raise FolderError(f"{path}: holds a mutt.env that is not of a demonstration: name another folder")
     try:
+        if running_pid(path / "run") is not None:
+            raise FolderError(f"{path}: a demonstration runs there: end it, or name another folder")
         if not path.is_dir():
             path.mkdir(parents=True)
             path.chmod(0o755)

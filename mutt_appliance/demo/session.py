@@ -38,9 +38,10 @@ from mutt_appliance.demo.receiver import Receiver
 from mutt_appliance.demo.sample_rules import load_samples
 from mutt_appliance.demo.traffic import Traffic
 from mutt_appliance.demo.view import View
-from mutt_appliance.queueing.client import blocking_client
+from mutt_appliance.queueing.client import RedisError, blocking_client
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.secrets import load_secrets_file
+from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.store.pool import Database
 
 FRAME_SECS: Final = 0.5
@@ -86,7 +87,7 @@ class Stop:
 async def demonstrate(options: Options, console: Console) -> int:
     """Run it; 0 when every event is accounted for, 1 when one is lost or the appliance failed.
 
-    Raises FolderError, ResourceError, RuleFilesError, OSError.
+    Raises ConfigError, FolderError, RefusedRequestError, ResourceError, RuleFilesError, SecretsError, OSError.
     """
     stop = Stop()
     folder = use_folder(options.folder) if options.folder else make_folder()
@@ -95,7 +96,7 @@ async def demonstrate(options: Options, console: Console) -> int:
     except InterruptedStartError:
         console.print("stopped before it began")
         return 0
-    except ApplianceError as error:
+    except (ApplianceError, RedisError, StoreUnavailable) as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     finally:
@@ -164,7 +165,7 @@ class Session:
 
     async def _rules_in_force(self) -> None:
         deadline = time.monotonic() + RULES_TIMEOUT_SECS
-        while await asyncio.to_thread(self._observer.rules_in_force) < self._rules:
+        while await asyncio.to_thread(self._observer.rules_seen) < self._rules:
             if time.monotonic() > deadline:
                 raise ApplianceError(
                     f"the {self._rules} sample rules are not in force after {RULES_TIMEOUT_SECS:.0f} s: "
@@ -199,8 +200,7 @@ class Session:
                 return
             if traffic.done():
                 traffic.result()
-            if not self._appliance.running:
-                raise ApplianceError(f"the appliance ended by itself: see {self._places.log_file}")
+            self._check_appliance()
             screen.show(await self._look(), words)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wanted.wait(), FRAME_SECS)
@@ -210,6 +210,7 @@ class Session:
         deadline = time.monotonic() + SETTLE_TIMEOUT_SECS
         quiet = 0
         while not self._stop.at_once.is_set():
+            self._check_appliance()
             snapshot = await self._look()
             screen.show(snapshot, "the last events settle")
             depths = snapshot.depths
@@ -222,6 +223,10 @@ class Session:
                     return account
             await asyncio.sleep(FRAME_SECS)
         return None
+
+    def _check_appliance(self) -> None:
+        if not self._appliance.running:
+            raise ApplianceError(f"the appliance ended by itself: see {self._places.log_file}")
 
     async def _look(self) -> Snapshot:
         elapsed = time.monotonic() - self._started

@@ -259,13 +259,24 @@ def test_ctrl_c_during_the_start_stops_it(demos: Any) -> None:
     assert demo.places() == []
 
 
-def test_a_faulty_option_is_explained() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mutt_appliance", "demo", "--rate", "0"],
+def run_to_the_end(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mutt_appliance", "demo", *arguments],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_a_faulty_option_is_explained() -> None:
+    done = run_to_the_end("--rate", "0")
     assert done.returncode == 2
     assert "--rate" in done.stderr
+
+
+def test_a_folder_too_deep_for_sockets_is_explained(short_tmp_path: Path) -> None:
+    done = run_to_the_end("--dir", str(short_tmp_path / ("x" * 100)))
+    assert done.returncode == 1
+    assert "too long for Unix sockets" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -25,6 +25,7 @@ from mutt_appliance.demo.places import (
     settings_of,
     use_folder,
 )
+from mutt_appliance.supervisor.pidfile import PidFile
 from tests.support.waiting import free_port
 
 
@@ -138,6 +139,16 @@ def test_a_folder_of_the_user_is_made_and_may_be_used_again(short_tmp_path: Path
     (folder / "mutt.env").touch()
     (folder / "mutt.log").touch()
     assert use_folder(folder) == folder
+
+
+def test_a_folder_that_another_demonstration_works_in_is_left_alone(short_tmp_path: Path) -> None:
+    (short_tmp_path / "run").mkdir()
+    other = PidFile(short_tmp_path / "run", "MUTT_RUNTIME_DIR")
+    other.acquire()
+    with pytest.raises(FolderError, match="a demonstration runs there"):
+        use_folder(short_tmp_path)
+    other.release()
+    assert use_folder(short_tmp_path) == short_tmp_path
 
 
 def test_a_folder_with_settings_of_a_real_appliance_is_left_alone(short_tmp_path: Path) -> None:
