@@ -16,7 +16,7 @@ from mutt_appliance.process import Child
 from mutt_appliance.queueing.client import RedisError, async_client
 from mutt_appliance.queueing.intake import IngestQueue
 from mutt_appliance.queueing.keys import KeySpace
-from mutt_appliance.telemetry.endpoints import add_endpoints
+from mutt_appliance.telemetry.endpoints import BACKLOG, add_endpoints
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import IngestorMetrics
 
@@ -56,7 +56,7 @@ async def _serve(child: Child) -> None:
         shutdown_timeout=settings.drain_timeout,
     )
     await runner.setup()
-    site = web.SockSite(runner, child.sockets["http"], backlog=1024)
+    site = web.SockSite(runner, child.sockets["http"], backlog=BACKLOG)
     await site.start()
 
     stopping = asyncio.Event()

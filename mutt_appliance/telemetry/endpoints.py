@@ -15,6 +15,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from mutt_appliance.telemetry.health import pool_health
 from mutt_appliance.telemetry.metrics import exposition
 
+# As the supervisor bound them: aiohttp listens again, and its own default would make the queue shorter.
+BACKLOG = 1024
 CONTENT_TYPE_METRICS = "text/plain; version=0.0.4; charset=utf-8"
 MESSAGE_MAX_CHARS = 200
 
@@ -62,7 +64,7 @@ async def serve(app: web.Application, *sockets: socket.socket) -> web.AppRunner:
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     for listener in sockets:
-        await web.SockSite(runner, listener).start()
+        await web.SockSite(runner, listener, backlog=BACKLOG).start()
     return runner
 
 
