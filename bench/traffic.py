@@ -61,11 +61,17 @@ class Subject:
     state: str
     daemon: str
     oid: str
+    shape: str
 
     @property
     def mnemonic(self) -> str:
-        """As Cisco writes it: `%BGP-3-PEER_RESET`."""
-        return f"%{self.facility}-{self.severity}-{self.noun.upper()}_{self.state.upper()}"
+        """As Cisco writes it: `PEER_RESET`, `RESET_PEER` or `PEERRESET`."""
+        return self.shape.format(self.noun.upper(), self.state.upper())
+
+    @property
+    def tag(self) -> str:
+        """What a Cisco message begins with: `%BGP-3-PEER_RESET`."""
+        return f"%{self.facility}-{self.severity}-{self.mnemonic}"
 
 
 def subjects(count: int, seed: int = SEED) -> list[Subject]:
@@ -88,6 +94,7 @@ def subjects(count: int, seed: int = SEED) -> list[Subject]:
                 state=words[2],
                 daemon=rng.choice(DAEMONS),
                 oid=f"1.3.6.1.4.1.{rng.choice(ENTERPRISES)}.{number // 100 + 1}.{number % 100}",
+                shape=rng.choice(("{0}_{1}", "{1}_{0}", "{0}{1}")),
             )
         )
     return found
@@ -125,8 +132,8 @@ def _condition(subject: Subject, rng: random.Random) -> tuple[str, str | None, s
     regex = rng.random() < 0.4
     if subject.form == "cisco":
         if not regex:
-            return "contains", subject.mnemonic, None
-        head = f"%{subject.facility}-[0-{subject.severity}]-{subject.noun.upper()}_{subject.state.upper()}"
+            return "contains", subject.tag, None
+        head = f"%{subject.facility}-[0-{subject.severity}]-{subject.mnemonic}"
         tail = rng.choice((r": \w+ \S+ on \S+", r": .*(?:GigabitEthernet|Ethernet|xe-|ge-)?\d+/\d+", r"\b"))
         return "regex", head + tail, None
     words = f"{subject.facility.lower()} {subject.noun}"
@@ -193,7 +200,7 @@ def _message(subject: Subject, rng: random.Random) -> str:
     module = f"module {rng.randrange(9)}, cpu {rng.randrange(100)}%"
     if subject.form == "cisco":
         return (
-            f"{number:06}: {subject.mnemonic}: {subject.noun} {peer} on {port} {subject.state}, "
+            f"{number:06}: {subject.tag}: {subject.noun} {peer} on {port} {subject.state}, "
             f"count {rng.randrange(100)}, {module}"
         )
     words = f"{subject.facility.lower()} {subject.noun} {subject.state}"
