@@ -81,8 +81,8 @@ def field() -> Iterator[Field]:
         yield Field(appliance, redis_server, postgres, moogsoft)
 
 
-def fight(field: Field, plan: Plan) -> None:
-    """Load and sabotage, then wait until all is quiet, stop, and go through the books."""
+def fight(field: Field, plan: Plan) -> float:
+    """Load and sabotage, wait until all is quiet, stop, go through the books; events answered per second."""
     appliance = field.appliance
     saboteur = Saboteur(plan, appliance, field.redis, field.postgres, random.Random(SEED))
     with Load(appliance.url(), appliance.api_key, seed=SEED) as load:
@@ -102,7 +102,6 @@ def fight(field: Field, plan: Plan) -> None:
     assert faults(books) == []
     assert load.refused == []
     assert load.answered == len(load.offered)
-    assert load.answered / load.seconds >= EVENTS_PER_SEC
     assert min(saboteur.kills[role] for role in ROLES) >= plan.kills_per_role
     assert appliance.logged("lease lost, its batch goes to others"), "no alerter was frozen past its lease"
     assert books.triggered, "no meta-alert was due"
@@ -111,6 +110,7 @@ def fight(field: Field, plan: Plan) -> None:
     assert exit_code == 0
     wait_until(lambda: not appliance.leftovers(), 5, "nothing is left running")
     assert members == {}, "workers that did not sign off"
+    return load.answered / load.seconds
 
 
 def report(plan: Plan, load: Load, saboteur: Saboteur, figures: dict[str, object]) -> None:
@@ -135,7 +135,8 @@ def internal_errors(appliance: Appliance) -> list[str]:
 
 @pytest.mark.chaos
 def test_nothing_is_lost_in_a_minute_under_fire(field: Field) -> None:
-    fight(
+    # The load is a part of what is asked of the long form; the short one only has to add up.
+    per_sec = fight(
         field,
         Plan(
             seconds=62,
@@ -148,6 +149,7 @@ def test_nothing_is_lost_in_a_minute_under_fire(field: Field) -> None:
             redis_killed_at=(38.5, 57),
         ),
     )
+    assert per_sec >= EVENTS_PER_SEC
 
 
 def test_nothing_is_lost_in_twenty_seconds_under_fire(field: Field) -> None:
