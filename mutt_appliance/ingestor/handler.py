@@ -23,7 +23,7 @@ from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import now_rfc3339
 from mutt_appliance.queueing.intake import Intake, IntakeResult
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import IngestorMetrics
+from mutt_appliance.telemetry.metrics import IngestorMetrics, observe_all
 
 log = get_logger("ingestor")
 MAX_CORRELATION_ID_CHARS = 128
@@ -64,6 +64,8 @@ class IngestHandler:
         self._queued = metrics.events.labels(outcome="queued")
         self._duplicate = metrics.events.labels(outcome="duplicate")
         self._refused = metrics.events.labels(outcome="refused")
+        self._succeeded = 0
+        self._latencies: list[float] = []
         self.draining = False
 
     def use_key(self, api_key: str) -> None:
@@ -77,15 +79,25 @@ class IngestHandler:
         try:
             admission, result = await self._take(request, correlation_id)
             response = self._answer(admission, result, correlation_id)
-            self._ok.inc()
+            self._succeeded += 1
         except Rejection as rejection:
             self._metrics.requests.labels(status="fail", reason=rejection.reason).inc()
             response = self._rejected(rejection, correlation_id)
         except _AllRefused as refused:
             self._metrics.requests.labels(status="fail", reason="invalid").inc()
             response = _json(refused.document(correlation_id), HTTPStatus.BAD_REQUEST, correlation_id)
-        self._metrics.latency.observe(time.perf_counter() - started)
+        self._latencies.append(time.perf_counter() - started)
         return response
+
+    def tell_metrics(self) -> None:
+        """Add what was counted since the last time; to be called often.
+
+        Writing to the mapped files with every request took a twentieth of its time.
+        """
+        succeeded, self._succeeded = self._succeeded, 0
+        latencies, self._latencies = self._latencies, []
+        self._ok.inc(succeeded)
+        observe_all(self._metrics.latency, latencies)
 
     async def _take(self, request: web.Request, correlation_id: str) -> tuple[Admission, IntakeResult]:
         if self.draining:

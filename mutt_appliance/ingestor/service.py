@@ -63,22 +63,25 @@ async def _serve(child: Child) -> None:
     child.bind_loop(
         asyncio.get_running_loop(), stopping.set, lambda: handler.use_key(child.secrets.ingest_api_key)
     )
-    await _tick(child, accepted, metrics)
+    await _tick(child, handler, accepted, metrics)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     child.ready()
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
-        await _tick(child, accepted, metrics)
+        await _tick(child, handler, accepted, metrics)
     handler.draining = True
     await runner.cleanup()
-    await _tick(child, accepted, metrics)
+    await _tick(child, handler, accepted, metrics)
     await client.aclose()
 
 
-async def _tick(child: Child, accepted: AcceptedCounter, metrics: IngestorMetrics) -> None:
-    """Twice a second: beat; flush the counters at most once a second; see how Redis is."""
+async def _tick(
+    child: Child, handler: IngestHandler, accepted: AcceptedCounter, metrics: IngestorMetrics
+) -> None:
+    """Twice a second: beat; tell the metrics; flush the counters at most once a second; see how Redis is."""
+    handler.tell_metrics()
     now = asyncio.get_running_loop().time()
     if now - accepted.flushed_at >= 1.0 or child.stopping.is_set():
         accepted.flushed_at = now

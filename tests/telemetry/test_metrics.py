@@ -16,6 +16,7 @@ from mutt_appliance.telemetry.metrics import (
     enable_pool_metrics,
     exposition,
     metrics_folder,
+    observe_all,
 )
 
 SPECIFIED: dict[Callable[[], object], set[str]] = {
@@ -79,3 +80,19 @@ def test_a_file_that_was_only_just_made_does_not_spoil_the_answer(tmp_path: Path
     AlerterMetrics()
     (metrics_folder(tmp_path, "alerter") / "counter_alerter-1.db").touch()
     assert b"mutt_alerter_queue_depth" in exposition(tmp_path, "alerter")
+
+
+def test_many_values_observed_together_are_as_each_observed_alone(tmp_path: Path) -> None:
+    amounts = [0.0001, 0.0005, 0.0007, 0.3, 99.0, 0.3]
+    for number, together in enumerate((True, False)):
+        enable_pool_metrics(tmp_path / str(number), "ingestor", 0)
+        latency = IngestorMetrics().latency
+        if together:
+            observe_all(latency, amounts)
+            observe_all(latency, [])
+        else:
+            for amount in amounts:
+                latency.observe(amount)
+    one, other = (exposition(tmp_path / str(number), "ingestor") for number in range(2))
+    assert b"mutt_ingest_latency_seconds_count 6.0" in one
+    assert one == other
