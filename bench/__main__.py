@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -49,6 +50,8 @@ def main(names: tuple[str, ...], seconds: float, rounds: int, json_only: bool) -
         if not json_only:
             click.echo(f"{time.monotonic() - started:5.0f} s  {text}", err=True)
 
+    # SIGTERM ends us as Ctrl-C does: servers and appliances go with us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # What MUTT's own parts tell at their usual level is not the news here.
     configure_logging("WARNING", "console", process="bench")
     started = time.monotonic()

@@ -36,8 +36,12 @@ def start(
     appliance = Appliance(
         {**stores.environment(database), "LOG_LEVEL": "INFO", **(env or {})}, folder=folder, command=command
     )
-    appliance.start()
-    appliance.wait_for_log(ALL_SERVE)
+    try:
+        appliance.start()
+        appliance.wait_for_log(ALL_SERVE)
+    except BaseException:
+        appliance.close()
+        raise
     return appliance
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
@@ -82,7 +83,7 @@ def batch(run: Run) -> list[Figure]:
     """Events a second through HTTP into Redis, beside LPUSH by redis-benchmark."""
     progress = run.about("ingest-batch")
     program = redis_benchmark()
-    target = _start_ingestor(run)
+    target = _start_ingestor(run, batch_workers())
     try:
         batches = _Batches(run, target, _batch_bodies())
         progress("warming up")
@@ -100,7 +101,7 @@ def batch(run: Run) -> list[Figure]:
     finally:
         target.close()
         run.stores.empty_redis()
-    size = f"{batches.event_bytes:.0f} bytes an event, {workers()} ingestor process(es)"
+    size = f"{batches.event_bytes:.0f} bytes an event, {batch_workers()} ingestor process(es)"
     return [
         _figure("ingest_batch_ratio", f"ingest, {BATCH:,} a POST", plain, pushed, size),
         _figure(None, f"ingest, {BATCH:,} a POST, ids of the sender", with_ids, pushed, ""),
@@ -111,8 +112,9 @@ def single(run: Run) -> list[Figure]:
     """Requests a second with one event each, beside a handler that does nothing."""
     progress = run.about("ingest-single")
     bodies = [orjson.dumps(event) for event in _events(BATCH)]
-    subject, reference = _start_ingestor(run), _start_ingestor(run, "bench.bare_handler")
-    try:
+    with contextlib.ExitStack() as stack:
+        subject = stack.enter_context(_start_ingestor(run, single_workers()))
+        reference = stack.enter_context(_start_ingestor(run, single_workers(), "bench.bare_handler"))
 
         def posting(target: Appliance, seconds: float) -> float:
             port = target.ports["SERVER_PORT_INGESTOR"]
@@ -130,10 +132,7 @@ def single(run: Run) -> list[Figure]:
         bare, ours = in_turns(
             run.rounds, [lambda: posting(reference, run.seconds), posting_to_mutt], progress
         )
-    finally:
-        subject.close()
-        reference.close()
-        run.stores.empty_redis()
+    run.stores.empty_redis()
     return [
         Figure(
             "ingest_single_ratio",
@@ -141,14 +140,19 @@ def single(run: Run) -> list[Figure]:
             rate(ours.median, "POST/s"),
             ours.median / bare.median,
             f"bare aiohttp {rate(bare.median, 'POST/s')}",
-            f"{SINGLE_CONNECTIONS} connections, {workers()} process(es) each; "
+            f"{SINGLE_CONNECTIONS} connections, {single_workers()} process(es) each; "
             f"spread {ours.spread:.0%}, reference {bare.spread:.0%}",
         )
     ]
 
 
-def workers() -> int:
-    """Ingestor processes: one, and one more for each two further processors; load and Redis need theirs."""
+def batch_workers() -> int:
+    """Ingestor processes for batches: one a processor, as on a host of their own; the load costs next to nothing."""
+    return os.cpu_count() or 1
+
+
+def single_workers() -> int:
+    """Processes for single events: one for each two processors, because the load needs its own."""
     return max(1, (os.cpu_count() or 1) // 2)
 
 
@@ -185,8 +189,8 @@ def _redis_benchmark(run: Run, program: str, pushes: int) -> float:
     return float(rows[0]["rps"])
 
 
-def _start_ingestor(run: Run, module: str = "") -> Appliance:
-    env = {"INGESTOR_WORKERS": str(workers()), "MAX_INGEST_QUEUE_SIZE": "1000000000"}
+def _start_ingestor(run: Run, workers: int, module: str = "") -> Appliance:
+    env = {"INGESTOR_WORKERS": str(workers), "MAX_INGEST_QUEUE_SIZE": "1000000000"}
     role = f"ingestor={module}" if module else "ingestor"
     return appliance.start(run.stores, "postgres", roles=(role,), env=env)
 
