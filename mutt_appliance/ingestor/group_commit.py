@@ -16,6 +16,8 @@ MAX_EVENTS_PER_CALL = 4000
 # Events that may wait in memory while Redis is slow; beyond it requests are refused with 503.
 MAX_EVENTS_WAITING = 200_000
 CALLS_AT_ONCE = 2
+# A second call beside the first pays for batches; single events are cheaper if more of them share one.
+MANY_EVENTS = 500
 
 
 class OverloadedError(Exception):
@@ -47,7 +49,7 @@ class GroupCommit:
         waiting = _Waiting(intake, size, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._events_waiting += size
-        if self._calls < CALLS_AT_ONCE:
+        if self._calls == 0 or (self._calls < CALLS_AT_ONCE and self._events_waiting >= MANY_EVENTS):
             self._calls += 1
             task = asyncio.create_task(self._work())
             self._tasks.add(task)

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from mutt_appliance.ingestor.group_commit import (
-    CALLS_AT_ONCE,
+    MANY_EVENTS,
     MAX_EVENTS_PER_CALL,
     MAX_EVENTS_WAITING,
     GroupCommit,
@@ -47,12 +47,25 @@ def test_requests_that_arrive_while_redis_works_leave_together() -> None:
         while not queue.calls:
             await asyncio.sleep(0)
         later = [asyncio.create_task(commit.submit(intake(1))) for _ in range(50)]
-        while len(queue.calls) < CALLS_AT_ONCE:
-            await asyncio.sleep(0)
         queue.gate.set()
         results = await asyncio.gather(*first, *later)
         assert all(result.accepted for result in results)
         assert [len(call) for call in queue.calls] == [3, 50]
+
+    asyncio.run(main())
+
+
+def test_batches_do_not_wait_for_the_call_under_way() -> None:
+    async def main() -> None:
+        queue = HeldQueue()
+        commit = GroupCommit(cast(IngestQueue, queue))
+        tasks = []
+        for call in (1, 2):
+            tasks.append(asyncio.create_task(commit.submit(intake(MANY_EVENTS))))
+            while len(queue.calls) < call:
+                await asyncio.sleep(0)
+        queue.gate.set()
+        await asyncio.gather(*tasks)
 
     asyncio.run(main())
 
