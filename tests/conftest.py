@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from mutt_appliance.config import Settings
 from tests.support.children import ChildFactory
@@ -35,6 +36,14 @@ class Stores:
 
     redis: RedisServer
     postgres: PostgresServer
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_at_the_start() -> Iterator[None]:
+    """Commands set up logging for a whole process; what one test set up is none of the next one's business."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

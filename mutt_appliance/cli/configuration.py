@@ -17,6 +17,8 @@ def load_or_exit(env_file: Path | None) -> Settings:
     try:
         loaded = load(os.environ, env_file)
     except ConfigError as error:
+        for warning in error.warnings:
+            click.echo(f"warning: {warning}", err=True)
         for fault in error.faults:
             click.echo(f"error: {fault}", err=True)
         sys.exit(EXIT_CONFIG)

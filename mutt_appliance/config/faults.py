@@ -23,8 +23,9 @@ class Fault:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `faults` has every reason."""
+    """The configuration cannot be used; `faults` has every reason, `warnings` what is worth a look beside them."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], warnings: Sequence[str] = ()) -> None:
         super().__init__("; ".join(str(fault) for fault in faults))
         self.faults = tuple(faults)
+        self.warnings = tuple(warnings)

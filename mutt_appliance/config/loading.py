@@ -79,9 +79,10 @@ def load(environ: Mapping[str, str], env_file: Path | None = None) -> Loaded:
     settings, faults = _validate(given)
     faults += cross_check(settings, set(given))
     faults += _misplaced_secrets(merged)
+    warnings = unknown_variables(merged)
     if faults:
-        raise ConfigError(faults)
-    return Loaded(settings, tuple(unknown_variables(merged)))
+        raise ConfigError(faults, warnings)
+    return Loaded(settings, tuple(warnings))
 
 
 def _validate(given: dict[str, Any]) -> tuple[Settings, list[Fault]]:

@@ -125,6 +125,12 @@ def test_a_variable_that_is_nearly_ours_gets_a_warning_with_the_right_name(typo:
     assert meant in warning
 
 
+def test_a_typo_is_told_beside_the_faults_it_may_be_the_cause_of() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({"MOOG_WEBHOOK_URI": "http://a/b"})
+    assert "MOOG_WEBHOOK_URL" in caught.value.warnings[0]
+
+
 def test_other_programs_variables_are_none_of_our_business() -> None:
     assert load({**WEBHOOK, "PATH": "/bin", "LANG": "C", "HTTP_PROXY": "x"}).warnings == ()
 
