@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 
 import uvloop
 from aiohttp import web
@@ -12,7 +11,7 @@ from aiohttp import web
 from mutt_appliance.ingestor.group_commit import GroupCommit
 from mutt_appliance.ingestor.handler import IngestHandler
 from mutt_appliance.ingestor.rates import AcceptedCounter
-from mutt_appliance.process import Child
+from mutt_appliance.process import Child, look_less_for_cycles
 from mutt_appliance.queueing.client import RedisError, async_client
 from mutt_appliance.queueing.intake import IngestQueue
 from mutt_appliance.queueing.keys import KeySpace
@@ -22,9 +21,6 @@ from mutt_appliance.telemetry.metrics import IngestorMetrics
 
 log = get_logger("ingestor")
 TICK_SECS = 0.5
-# A batch makes thousands of dictionaries that die together, none in a cycle; looking for cycles each
-# 700 of them costs a tenth of the time.
-GC_THRESHOLDS = (100_000, 50, 100)
 # Above this share of the cap the queue is reported as nearly full.
 NEARLY_FULL = 0.9
 
@@ -64,8 +60,7 @@ async def _serve(child: Child) -> None:
         asyncio.get_running_loop(), stopping.set, lambda: handler.use_key(child.secrets.ingest_api_key)
     )
     await _tick(child, handler, accepted, metrics)
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    look_less_for_cycles()
     child.ready()
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
