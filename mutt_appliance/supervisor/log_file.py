@@ -1,0 +1,84 @@
+"""The last lines of one process in a file of bounded size, for `tail` and for those without the journal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+LOG_MAX_BYTES = 1_048_576
+LOG_FOLDER = "logs"
+LOG_MODE = 0o640
+
+
+def log_path(runtime_dir: Path, name: str) -> Path:
+    """`logs/alerter-0.log` for `alerter:0`."""
+    return runtime_dir / LOG_FOLDER / f"{name.replace(':', '-')}.log"
+
+
+class LogFile:
+    """Appends; at `max_bytes` the file becomes `….1` and a new one begins.
+
+    A full disk must not end the process that logs: what cannot be written is left out.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = LOG_MAX_BYTES) -> None:
+        self.path = path
+        self._max_bytes = max_bytes
+        self._file: BinaryIO | None = None
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append whole lines."""
+        try:
+            if self._file is not None and self._size + len(data) > self._max_bytes:
+                self._file.close()
+                self._file = None
+                self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+            if self._file is None:
+                self._open()
+            assert self._file is not None
+            self._file.write(data)
+            self._size += len(data)
+        except OSError:
+            self.close()
+
+    def clear(self) -> None:
+        """Empty the file and forget the one before it; raises OSError."""
+        self.path.with_name(f"{self.path.name}.1").unlink(missing_ok=True)
+        if self.path.exists():
+            os.truncate(self.path, 0)
+        self._size = 0
+
+    def close(self) -> None:
+        """Let go of the file; the next line opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> None:
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, LOG_MODE)
+        self._file = os.fdopen(descriptor, "ab", buffering=0)
+        self._size = os.fstat(descriptor).st_size
+
+
+class Tee:
+    """A text stream that writes to stderr and to a log file: the supervisor's own lines."""
+
+    def __init__(self, file: LogFile, stream: TextIO | None = None) -> None:
+        self._file = file
+        self._stream = stream or sys.stderr
+
+    def write(self, text: str) -> int:
+        """Write to both."""
+        self._file.write(text.encode("utf-8", "backslashreplace"))
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush the stream; the file is not buffered."""
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        """As the stream."""
+        return self._stream.isatty()
