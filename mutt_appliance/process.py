@@ -33,7 +33,7 @@ class ChildSpec:
     `sockets` holds listening sockets by purpose ("http", "metrics", "health"), bound by the
     supervisor so that a pool shares one port. `channel` is the child's end of a SOCK_SEQPACKET
     pair; the supervisor's end sees end-of-file when the child is gone. `run_id` is the same for
-    all children of one run of the supervisor.
+    all children of one run of the supervisor. `output` becomes stdout and stderr of the child, if given.
     """
 
     role: str
@@ -45,6 +45,7 @@ class ChildSpec:
     channel: socket.socket
     sockets: dict[str, socket.socket]
     parent_pid: int
+    output: socket.socket | None = None
 
     @property
     def name(self) -> str:
@@ -64,6 +65,8 @@ class Child:
         self.health = HealthBoard(spec.settings.mutt_runtime_dir, spec.role, spec.index)
         self.stopping = threading.Event()
         self.reloading = threading.Event()
+        # Number of the supervisor's last reload that this process was told of; reports name it.
+        self.reload_round = 0
         self._on_stop: Callable[[], None] | None = None
         self._on_reload: Callable[[], None] | None = None
         self._last_beat = 0.0

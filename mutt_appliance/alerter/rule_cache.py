@@ -32,6 +32,7 @@ class RuleCache:
         self.current: RuleSet | None = None
         self.loaded = threading.Event()
         self._wake = threading.Event()
+        self._told_round = 0
         child.health.set("rules", False, "not loaded yet")
 
     def start(self) -> None:
@@ -46,13 +47,18 @@ class RuleCache:
         while not self._child.stopping.is_set():
             asked = self._wake.is_set()
             self._wake.clear()
-            well = self._load()
-            if asked or not well:
-                self._child.report("reload", ok=well, **self._summary())
+            # Read before the rules are: a load that began before a reload was asked for does not answer it.
+            number = self._child.reload_round
+            error = self._load()
+            well = error is None
+            if asked or not well or number != self._told_round:
+                self._told_round = number
+                self._child.report("reload", round=number, ok=well, error=error or "", **self._summary())
             interval = self._child.settings.cache_reload_interval
             self._wake.wait(interval if well else min(RETRY_SECS, interval))
 
-    def _load(self) -> bool:
+    def _load(self) -> str | None:
+        """None, or why the rules could not be read."""
         started = time.monotonic()
         try:
             with self._database.connection() as conn:
@@ -65,7 +71,7 @@ class RuleCache:
                 text = f"reload failed, the last ones stay in force: {error}".strip()
             if self._child.health.set("rules", False, text):
                 log.error("rules not loaded", error=str(error).strip())
-            return False
+            return text
         if self.current is None or data != self.current.data or self.current.faults:
             rules = RuleSet(data, self._child.settings.regex_timeout_ms, self._switched_off)
             for fault in rules.faults:
@@ -74,7 +80,7 @@ class RuleCache:
         self._publish(self.current)
         log.info("Cache reload complete", seconds=round(time.monotonic() - started, 3), **self._summary())
         self.loaded.set()
-        return True
+        return None
 
     def _switched_off(self, fault: RuleFault) -> None:
         log.error("rule switched off", rule_id=fault.rule_id, reason=fault.reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -13,7 +14,9 @@ from mutt_appliance.cli.configuration import load_or_exit
 from mutt_appliance.config import ConfigError, Settings, load
 from mutt_appliance.config.faults import EXIT_CONFIG
 from mutt_appliance.secrets import Secrets, SecretsError, load_secrets_file
-from mutt_appliance.supervisor.loop import Supervisor
+from mutt_appliance.supervisor.log_file import Tee, log_of
+from mutt_appliance.supervisor.loop import MAIN_LOG, Supervisor
+from mutt_appliance.supervisor.notify import Notifier
 from mutt_appliance.supervisor.programs import ProgramError
 from mutt_appliance.supervisor.roles import Pool, pools
 from mutt_appliance.telemetry.logs import configure_logging
@@ -27,21 +30,31 @@ def command(env_file: Path | None) -> None:
     SIGHUP reads secrets and rules again. Exit code 78: the configuration cannot be used.
     """
     settings = load_or_exit(env_file)
-    sys.exit(supervise(settings, pools(settings), env_file))
+    sys.exit(supervise(settings, pools, env_file))
 
 
-def supervise(settings: Settings, table: list[Pool], env_file: Path | None) -> int:
-    """Supervise the pools of `table` until a signal ends it; exit code of the process."""
-    configure_logging(settings.log_level, settings.log_format, process="supervisor")
+def supervise(settings: Settings, table: Callable[[Settings], list[Pool]], env_file: Path | None) -> int:
+    """Supervise the pools that `table` gives for the settings until a signal ends it; exit code of the process.
+
+    A restart that was asked for over the control socket happens in here: systemd sees one service all the time.
+    """
     setproctitle("mutt: supervisor")
+    notifier = Notifier()
 
-    def reload() -> tuple[Settings, Secrets]:
+    def read() -> tuple[Settings, Secrets]:
         now = load(os.environ, env_file).settings
         return now, load_secrets_file(now.mutt_secrets_file)
 
     try:
-        secrets = load_secrets_file(settings.mutt_secrets_file)
-        supervisor = Supervisor(settings, secrets, table, reload)
+        while True:
+            main_log = Tee(log_of(settings.mutt_runtime_dir, MAIN_LOG))
+            configure_logging(settings.log_level, settings.log_format, main_log, process="supervisor")
+            secrets = load_secrets_file(settings.mutt_secrets_file)
+            supervisor = Supervisor(settings, secrets, table(settings), read, notifier)
+            code = supervisor.run()
+            if code or not supervisor.restart_wanted:
+                return code
+            settings, _ = read()
     except ConfigError as error:
         for fault in error.faults:
             click.echo(f"error: {fault}", err=True)
@@ -49,4 +62,3 @@ def supervise(settings: Settings, table: list[Pool], env_file: Path | None) -> i
     except (SecretsError, ProgramError) as error:
         click.echo(f"error: {error}", err=True)
         return EXIT_CONFIG
-    return supervisor.run()

@@ -30,6 +30,10 @@ def run_child(spec: ChildSpec, module: str) -> None:
     Exits with 0 when `run` returns, with 78 on a fault of the configuration or the secrets, else 1.
     """
     die_with_parent(spec.parent_pid, signal.SIGKILL)
+    if spec.output is not None:
+        for stream in (1, 2):
+            os.dup2(spec.output.fileno(), stream)
+        spec.output.close()
     setproctitle(f"mutt: {spec.name}")
     # On SIGABRT: every thread's stack to stderr.
     faulthandler.enable()
@@ -66,7 +70,7 @@ def _handle_signals(child: Child) -> None:
 
 
 def _take_messages(child: Child) -> None:
-    """Take what the supervisor sent: new secrets, before the SIGHUP that announces them."""
+    """Take what the supervisor sent before a SIGHUP: new secrets, and the number of the reload."""
     while True:
         try:
             packet = child.spec.channel.recv(MESSAGE_MAX_BYTES)
@@ -77,6 +81,8 @@ def _take_messages(child: Child) -> None:
         message = json.loads(packet)
         if message.get("kind") == "secrets":
             child.secrets = Secrets(**message["values"])
+        elif message.get("kind") == "reload":
+            child.reload_round = int(message["round"])
 
 
 def _leave(code: int) -> None:

@@ -7,6 +7,7 @@ import selectors
 
 from mutt_appliance.config import Settings
 from mutt_appliance.supervisor.folders import check_reachable
+from mutt_appliance.supervisor.log_file import log_of
 from mutt_appliance.supervisor.postgres_server import postgres_programs
 from mutt_appliance.supervisor.programs import run_as
 from mutt_appliance.supervisor.redis_server import redis_program
@@ -33,8 +34,10 @@ def embedded_members(settings: Settings, selector: selectors.BaseSelector) -> li
     )
     redis = redis_program(settings, user)
     initdb, postgres = postgres_programs(settings, user)
-    members = [ProgramMember("redis:0", LEVEL_STORES, policy, selector, redis)]
+    table = [("redis:0", LEVEL_STORES, policy, redis), ("postgres:0", LEVEL_STORES, policy, postgres)]
     if initdb is not None:
-        members.append(ProgramMember("initdb:0", LEVEL_PREPARE, once, selector, initdb))
-    members.append(ProgramMember("postgres:0", LEVEL_STORES, policy, selector, postgres))
-    return members
+        table.insert(1, ("initdb:0", LEVEL_PREPARE, once, initdb))
+    return [
+        ProgramMember(name, level, its_policy, selector, log_of(settings.mutt_runtime_dir, name), program)
+        for name, level, its_policy, program in table
+    ]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mutt_appliance.config import Settings
 from mutt_appliance.config.faults import ConfigError, Fault
+from mutt_appliance.supervisor.log_file import LOG_FOLDER
 from mutt_appliance.supervisor.programs import ProgramError, RunAs
 from mutt_appliance.telemetry.health import health_folder
 from mutt_appliance.telemetry.metrics import metrics_folder
@@ -21,10 +22,11 @@ PRIVATE_MODE = 0o700
 
 
 def make_runtime_folders(settings: Settings, roles: Iterable[str]) -> None:
-    """The runtime folder with empty folders for health and metrics; raises ConfigError."""
+    """The runtime folder with one for logs, and empty ones for health and metrics; raises ConfigError."""
     runtime = settings.mutt_runtime_dir
     try:
         make_folder(runtime, PUBLIC_MODE)
+        make_folder(runtime / LOG_FOLDER, OWN_MODE)
         for folder in (health_folder(runtime), *(metrics_folder(runtime, role) for role in roles)):
             make_folder(folder, OWN_MODE)
             for leftover in folder.iterdir():

@@ -12,11 +12,6 @@ LOG_FOLDER = "logs"
 LOG_MODE = 0o640
 
 
-def log_path(runtime_dir: Path, name: str) -> Path:
-    """`logs/alerter-0.log` for `alerter:0`."""
-    return runtime_dir / LOG_FOLDER / f"{name.replace(':', '-')}.log"
-
-
 class LogFile:
     """Appends; at `max_bytes` the file becomes `….1` and a new one begins.
 
@@ -25,21 +20,19 @@ class LogFile:
 
     def __init__(self, path: Path, max_bytes: int = LOG_MAX_BYTES) -> None:
         self.path = path
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._file: BinaryIO | None = None
         self._size = 0
 
     def write(self, data: bytes) -> None:
         """Append whole lines."""
         try:
-            if self._file is not None and self._size + len(data) > self._max_bytes:
+            if self._file is not None and self._size + len(data) > self.max_bytes:
                 self._file.close()
                 self._file = None
                 self.path.replace(self.path.with_name(f"{self.path.name}.1"))
-            if self._file is None:
-                self._open()
-            assert self._file is not None
-            self._file.write(data)
+            file = self._file or self._open()
+            file.write(data)
             self._size += len(data)
         except OSError:
             self.close()
@@ -57,10 +50,16 @@ class LogFile:
             self._file.close()
             self._file = None
 
-    def _open(self) -> None:
+    def _open(self) -> BinaryIO:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, LOG_MODE)
         self._file = os.fdopen(descriptor, "ab", buffering=0)
         self._size = os.fstat(descriptor).st_size
+        return self._file
+
+
+def log_of(runtime_dir: Path, name: str) -> LogFile:
+    """The log file of a process: `logs/alerter-0.log` for `alerter:0`."""
+    return LogFile(runtime_dir / LOG_FOLDER / f"{name.replace(':', '-')}.log")
 
 
 class Tee:

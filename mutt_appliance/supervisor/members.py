@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import selectors
 import signal
+import time
 from typing import Any
 
+from mutt_appliance.supervisor.log_file import LogFile
 from mutt_appliance.supervisor.order import Standing
 from mutt_appliance.supervisor.processes import Process
 from mutt_appliance.supervisor.states import Action, Machine, Policy, State
@@ -16,7 +18,12 @@ WORTH_A_WARNING = (State.BACKOFF, State.FATAL)
 
 
 class Member:
-    """One line of the supervisor's table. Subclasses know how to start their process and hear from it."""
+    """One line of the supervisor's table. Subclasses know how to start their process and hear from it.
+
+    `held`: an operator stopped it, so nothing but an operator starts it. `retiring`: it leaves the table
+    when its process is gone. `started_at` and `stopped_at` are seconds since the epoch, 0 for never;
+    `exit_code` is as from `Process.poll`.
+    """
 
     signals: dict[Action, signal.Signals] = {  # noqa: RUF012
         Action.STOP: signal.SIGTERM,
@@ -30,6 +37,7 @@ class Member:
         level: int,
         policy: Policy,
         selector: selectors.BaseSelector,
+        log_file: LogFile,
         patience_secs: float = math.inf,
     ) -> None:
         self.name = name
@@ -37,6 +45,13 @@ class Member:
         self.machine = Machine(policy)
         self.process: Process | None = None
         self.reports: dict[str, dict[str, Any]] = {}
+        self.log_file = log_file
+        self.held = False
+        self.retiring = False
+        self.spawns = 0
+        self.started_at = 0.0
+        self.stopped_at = 0.0
+        self.exit_code = 0
         self._selector = selector
         self._patience_secs = patience_secs
         self._first_start: float | None = None
@@ -52,7 +67,8 @@ class Member:
         """How far those of higher levels must wait for this one."""
         return Standing(
             level=self.level,
-            serves=self.machine.serves,
+            # What an operator stopped is not waited for.
+            serves=self.machine.serves or self.held,
             failed_ever=self.machine.failed_ever,
             waited_secs=None if self._first_start is None else now - self._first_start,
             patience_secs=self._patience_secs,
@@ -76,8 +92,14 @@ class Member:
         """The process shall be gone."""
         self._do(self.machine.kill(now), now)
 
-    def reload(self) -> None:
-        """SIGHUP, for those that read something again."""
+    def reload(self, number: int) -> None:
+        """SIGHUP for reload `number`, for those that read something again."""
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal as it is; raises ProcessLookupError when there is no process."""
+        if self.process is None:
+            raise ProcessLookupError(self.name)
+        self.process.send(number)
 
     def turn(self, now: float) -> None:
         """Reap, look at the clock, act."""
@@ -110,6 +132,8 @@ class Member:
     def _try_to_spawn(self, now: float) -> None:
         try:
             self.process = self._spawn(now)
+            self.spawns += 1
+            self.started_at = time.time()
         # Whatever keeps a process from starting (no memory, no descriptors, a lock) is tried again later.
         except Exception as error:  # noqa: BLE001
             self._log.warning("process could not be started", child=self.name, error=str(error))
@@ -118,6 +142,8 @@ class Member:
 
     def _gone(self, now: float, code: int) -> None:
         self.process = None
+        self.stopped_at = time.time()
+        self.exit_code = code
         self.reports.clear()
         try:
             self._after_exit(code)

@@ -7,6 +7,7 @@ import os
 import re
 from collections import deque
 
+from mutt_appliance.supervisor.log_file import LogFile
 from mutt_appliance.telemetry.logs import get_logger
 
 KEPT_LINES = 20
@@ -45,10 +46,14 @@ def split_level(line: str) -> tuple[int, str]:
 
 
 class OutputReader:
-    """Reads a program's output as it comes; keeps the last lines for the report of a failure."""
+    """Reads a program's output as it comes, into the log and as it is into `log_file`.
 
-    def __init__(self, name: str) -> None:
+    Keeps the last lines for the report of a failure.
+    """
+
+    def __init__(self, name: str, log_file: LogFile) -> None:
         self._name = name
+        self._log_file = log_file
         self._rest = b""
         self._log = get_logger("supervisor.output")
         self.last_lines: deque[str] = deque(maxlen=KEPT_LINES)
@@ -77,6 +82,7 @@ class OutputReader:
         line = raw[:LINE_MAX_BYTES].decode("utf-8", "replace").rstrip()
         if not line:
             return
+        self._log_file.write(f"{line}\n".encode())
         level, text = split_level(line)
         self.last_lines.append(text)
         self._log.log(level, text, process=self._name)

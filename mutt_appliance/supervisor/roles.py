@@ -22,6 +22,7 @@ WORKERS_PATIENCE_SECS = 5.0
 class Pool:
     """Processes of one role. `sockets` names the setting that holds each purpose's port.
 
+    `confirms_reload`: its processes report what a reload gave.
     `worker_prefix` begins the worker name where POD_NAME is not set. Higher levels start later
     and stop earlier.
     """
@@ -34,6 +35,7 @@ class Pool:
     worker_prefix: str = ""
     one_shot: bool = False
     patience_secs: float = math.inf
+    confirms_reload: bool = False
 
     def worker_name(self, pod_name: str | None, run_id: str, index: int) -> str:
         """`alerter-5f3a…-0`, or `<POD_NAME>-0`: unique among all appliances on one Redis."""
@@ -66,6 +68,7 @@ def pools(settings: Settings) -> list[Pool]:
             LEVEL_WORKERS,
             {"metrics": "metrics_port_alerter", "health": "health_port_alerter"},
             patience_secs=WORKERS_PATIENCE_SECS,
+            confirms_reload=True,
         ),
         Pool(
             "forwarder",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mutt_appliance.supervisor.log_file import LogFile
 from mutt_appliance.supervisor.members import Member
 from mutt_appliance.supervisor.output import OutputReader
 from mutt_appliance.supervisor.probes import Probe, Question, Verdict
@@ -51,16 +52,17 @@ class ProgramMember(Member):
         level: int,
         policy: Policy,
         selector: selectors.BaseSelector,
+        log_file: LogFile,
         program: Program,
     ) -> None:
-        super().__init__(name, level, policy, selector)
+        super().__init__(name, level, policy, selector, log_file)
         self.signals = {
             Action.STOP: program.stop_signal,
             Action.ABORT: program.abort_signal,
             Action.KILL: signal.SIGKILL,
         }
         self._program = program
-        self._output = OutputReader(name)
+        self._output = OutputReader(name, log_file)
         self._running: ProgramProcess | None = None
         self._probe = (
             Probe(program.question, selector, self._answered) if program.question is not None else None
@@ -106,7 +108,7 @@ class ProgramMember(Member):
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-        self._output = OutputReader(self.name)
+        self._output = OutputReader(self.name, self.log_file)
         self._selector.register(self._running.output, selectors.EVENT_READ, self._read_output)
         return self._running
 

@@ -80,6 +80,11 @@ def health_folder(runtime_dir: Path) -> Path:
     return runtime_dir / "health"
 
 
+def forget(runtime_dir: Path, name: str) -> None:
+    """Remove the health file of the process `name` (`alerter:3`), which is not to come back."""
+    (health_folder(runtime_dir) / f"{name.replace(':', '-')}.json").unlink(missing_ok=True)
+
+
 def pool_health(runtime_dir: Path, role: str, now: float | None = None) -> tuple[bool, dict[str, Any]]:
     """Merge the health of all processes of `role`: (all well, document).
 

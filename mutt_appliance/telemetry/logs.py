@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+from typing import Protocol, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 
+class LogStream(Protocol):
+    """What log lines are written to."""
+
+    def write(self, text: str, /) -> int:
+        """Take text."""
+
+    def flush(self) -> None:
+        """Pass on what was taken."""
+
+    def isatty(self) -> bool:
+        """True for a terminal."""
+
+
 def configure_logging(
-    level: str, log_format: str = "auto", stream: TextIO | None = None, **context: str
+    level: str, log_format: str = "auto", stream: LogStream | None = None, **context: str
 ) -> None:
     """Set up structlog and the standard library's logging to write to `stream` (default: stderr).
 
     `context` (such as process="alerter:0") is in every line.
     """
-    out = stream or sys.stderr
+    out = cast(TextIO, stream or sys.stderr)
     console = log_format == "console" or (log_format == "auto" and out.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

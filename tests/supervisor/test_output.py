@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 
 import pytest
 
+from mutt_appliance.supervisor.log_file import LogFile
 from mutt_appliance.supervisor.output import KEPT_LINES, LINE_MAX_BYTES, OutputReader, split_level
 
 REDIS = "11111:M 24 Nov 2026 02:51:04.190"
@@ -32,7 +34,7 @@ def feed(*chunks: bytes) -> list[str]:
     """Lines that a reader keeps of `chunks`, written one after another."""
     ours, theirs = os.pipe()
     os.set_blocking(ours, False)
-    reader = OutputReader("test:0")
+    reader = OutputReader("test:0", LogFile(Path(os.devnull)))
     try:
         for chunk in chunks:
             os.write(theirs, chunk)

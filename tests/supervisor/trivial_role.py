@@ -54,6 +54,8 @@ def run(child: Child) -> None:
         if child.reloading.is_set():
             child.reloading.clear()
             note(f"reload {child.name} {child.secrets.ingest_api_key}")
+            if behaviour != "mute":
+                child.report("reload", round=child.reload_round, ok=True, rules=3, rule_errors=1)
         child.stopping.wait(0.05)
     note(f"stopping {child.name}")
     if behaviour == "slow-stop":

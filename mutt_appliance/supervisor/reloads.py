@@ -1,0 +1,82 @@
+"""One reload: who was asked, and what each answered; times come in, nothing is sent from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+RELOAD_TIMEOUT_SECS = 30.0
+
+
+class Asked(Protocol):
+    """What a round looks at: a member of the supervisor's table."""
+
+    name: str
+    reports: dict[str, dict[str, Any]]
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while there is a process."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one process made of the reload: rules in force, rules left out, and the fault if there was one."""
+
+    name: str
+    ok: bool
+    rules: int = 0
+    rule_errors: int = 0
+    error: str = ""
+
+
+@dataclass
+class Round:
+    """Reload `number`. `pids` are those asked, by name; `error` is what was wrong with the configuration."""
+
+    number: int
+    pids: dict[str, int]
+    deadline: float
+    error: str = ""
+    changed_settings: list[str] = field(default_factory=list)
+    secrets_changed: bool = False
+    answers: dict[str, Answer] = field(default_factory=dict)
+    done_told: bool = False
+
+    @property
+    def done(self) -> bool:
+        """True when each process has answered, or will not."""
+        return len(self.answers) == len(self.pids)
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing failed."""
+        return not self.error and all(answer.ok for answer in self.answers.values())
+
+    def look(self, members: Iterable[Asked], now: float) -> None:
+        """Take the answers that have come."""
+        at_hand = {member.name: member for member in members}
+        for name, pid in self.pids.items():
+            if name not in self.answers:
+                answer = self._answer(name, pid, at_hand.get(name), now)
+                if answer is not None:
+                    self.answers[name] = answer
+
+    def _answer(self, name: str, pid: int, member: Asked | None, now: float) -> Answer | None:
+        report = member.reports.get("reload", {}) if member is not None else {}
+        if member is None or member.pid != pid:
+            return Answer(
+                name, ok=False, error="it ended before it answered; it reads the rules as it starts"
+            )
+        if report.get("round", 0) >= self.number:
+            return Answer(
+                name,
+                ok=bool(report["ok"]),
+                rules=int(report["rules"]),
+                rule_errors=int(report["rule_errors"]),
+                error=str(report.get("error", "")),
+            )
+        if now >= self.deadline:
+            return Answer(name, ok=False, error=f"no answer within {RELOAD_TIMEOUT_SECS:g} s")
+        return None
