@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from mutt_appliance.config import Settings
+from mutt_appliance.events.tracing import TRACED_FIELD
 from mutt_appliance.forwarder.moog import cloud_event, lam_event
 from mutt_appliance.forwarder.retry import RetryPolicy, Verdict, next_step
 from mutt_appliance.queueing.alerts import Outcome
@@ -74,7 +75,7 @@ def body_of(jobs: Sequence[Job], settings: Settings) -> bytes:
 def outcome_of(job: Job, verdict: Verdict, policy: RetryPolicy) -> Outcome:
     """What becomes of the item of `job` after its attempt came to `verdict`."""
     if verdict.kind == "done":
-        return Outcome("done", job.item)
+        return Outcome("done", job.item, _note_of_traced(job))
     step = next_step(verdict, job.attempt, policy)
     reason = step.reason
     if step.kind == "retry":
@@ -85,6 +86,16 @@ def outcome_of(job: Job, verdict: Verdict, policy: RetryPolicy) -> Outcome:
         else:
             return Outcome("retry", job.item, again, round(step.delay_secs * 1000))
     return Outcome("dead", job.item, dead_letter(job.item, reason, job.attempt, DEAD_LETTER_SOURCE))
+
+
+def _note_of_traced(job: Job) -> bytes:
+    """What is kept of a delivery whose sender wants to follow it (`mutt-ctl send`); nothing of any other."""
+    event = job.alert.get("event")
+    if not isinstance(event, dict) or event.get(TRACED_FIELD) is not True:
+        return b""
+    return orjson.dumps(
+        {"alert_id": job.alert.get("alert_id"), "attempts": job.attempt, "delivered_at": now_rfc3339()}
+    )
 
 
 def _delivery(job: Job, reason: str) -> dict[str, Any]:

@@ -32,8 +32,8 @@ class AlertClaim:
 class Outcome:
     """What became of one claimed alert.
 
-    done: delivered. retry: `onward` is tried again after `delay_ms`. dead: `onward` is a dead letter.
-    release: back to the queue untouched, as the next one out.
+    done: delivered; `onward`, if any, is the note of a traced delivery. retry: `onward` is tried again
+    after `delay_ms`. dead: `onward` is a dead letter. release: back to the queue untouched, as the next one out.
     """
 
     kind: Literal["done", "retry", "dead", "release"]
@@ -102,7 +102,14 @@ class AlertQueue:
         args: list[bytes | str | int] = []
         for outcome in outcomes:
             args += (outcome.kind, outcome.item, outcome.onward, outcome.delay_ms)
-        keys = [self._lease.processing, self._keys.retry, queue.dead, queue.source, queue.suspects]
+        keys = [
+            self._lease.processing,
+            self._keys.retry,
+            queue.dead,
+            queue.source,
+            queue.suspects,
+            self._keys.traced,
+        ]
         _, dead_depth = await self._settle(keys=keys, args=args)
         return int(dead_depth)
 

@@ -12,6 +12,7 @@
     mutt:retry:moog                   zset    alerts by the time (ms) of their next attempt
     mutt:rate_limit:moog              zset    requests of the sliding window, by time (µs)
     mutt:dlq:ingest|alerter|moog      list    dead letters, new ones at the left
+    mutt:traced                       list    deliveries of traced alerts (mutt-ctl send), new ones at the left
     mutt:unhandled:{host}:{hash}      string  count of unmatched events of one pattern of one host
     mutt:unhandled:triggered:{host}:{hash}    the same, after its meta-alert was sent
     mutt:metrics:{1m|1h|24h}:{n}      string  accepted events in window number n
@@ -68,6 +69,7 @@ class KeySpace:
         self.ingest_dead = tag + settings.ingest_dlq_name
         self.alert_queue = tag + settings.alert_queue_name
         self.retry = tag + settings.moog_retry_set_name
+        self.traced = tag + "mutt:traced"
         self.rate_limit = tag + settings.moog_rate_limit_key
         self.metrics_prefix = tag + settings.metrics_prefix
         self._dedup_prefix = tag + settings.ingest_dedup_prefix

@@ -1,0 +1,94 @@
+"""Test events through the front door: POST /ingest of the appliance on this machine."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mutt_appliance.config import Settings
+from mutt_appliance.events.tracing import TRACED_FIELD
+
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
+ANSWER_SECS = 10.0
+
+
+class DoorError(Exception):
+    """The events were not taken; the text says why and the way out."""
+
+
+@dataclass(frozen=True)
+class TestEvent:
+    """What is sent."""
+
+    __test__ = False  # not for pytest
+
+    hostname: str
+    message: str
+    severity: int
+    trap_oid: str | None = None
+
+    def documents(self, count: int, now: datetime) -> list[dict[str, Any]]:
+        """`count` events that differ in their ids only."""
+        fields: dict[str, Any] = {
+            "timestamp": now.astimezone(UTC).isoformat(),
+            "hostname": self.hostname,
+            "message": self.message,
+            "syslog_severity": self.severity,
+            TRACED_FIELD: True,
+        }
+        if self.trap_oid:
+            fields["trap_oid"] = self.trap_oid
+        return [{"event_id": f"mutt-ctl-send-{uuid.uuid4()}", **fields} for _ in range(count)]
+
+
+def address_of(settings: Settings) -> tuple[str, int]:
+    """Where the ingestor of this machine can be reached from this machine."""
+    address = settings.bind_address
+    return ANY_ADDRESS.get(address, address), settings.server_port_ingestor
+
+
+def post(
+    settings: Settings, api_key: str, documents: list[dict[str, Any]], correlation_id: str
+) -> dict[int, str]:
+    """Post the events in one request; returns the reasons of refused ones by their place. Raises DoorError."""
+    address, port = address_of(settings)
+    place = f"SERVER_PORT_INGESTOR={port}"
+    body = "\n".join(json.dumps(document) for document in documents).encode()
+    headers = {
+        "Content-Type": "application/x-ndjson",
+        "X-API-KEY": api_key,
+        "X-Correlation-ID": correlation_id,
+        "User-Agent": "mutt-ctl",
+    }
+    connection = http.client.HTTPConnection(address, port, timeout=ANSWER_SECS)
+    try:
+        connection.request("POST", "/ingest", body, headers)
+        response = connection.getresponse()
+        status, content = response.status, response.read()
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise DoorError(
+            f"{place}: no answer from {address}: {reason}: is the appliance running (mutt-ctl status)?"
+        ) from error
+    finally:
+        connection.close()
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise DoorError(
+            f"{place}: answered {status}, but not as MUTT does: what else listens there (ss -ltnp 'sport = :{port}')?"
+        )
+    if status == http.client.UNAUTHORIZED:
+        raise DoorError(
+            f"{place}: the API key is refused (401): MUTT_SECRETS_FILE={settings.mutt_secrets_file} has another "
+            "INGEST_API_KEY than the running appliance: run mutt-ctl reload, or name the right --env-file"
+        )
+    if status not in (http.client.OK, http.client.BAD_REQUEST) or "refused" not in answer:
+        raise DoorError(f"{place}: answered {status}: {answer.get('error', 'no reason given')}")
+    return {entry["index"]: str(entry["reason"]) for entry in answer["refused"]}
