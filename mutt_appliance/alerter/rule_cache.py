@@ -17,6 +17,8 @@ from mutt_appliance.telemetry.metrics import AlerterMetrics
 
 log = get_logger("alerter.rules")
 RETRY_SECS = 2.0
+TOLD_FAULTS = 20
+FAULT_MAX_CHARS = 300
 
 
 class RuleCache:
@@ -53,7 +55,14 @@ class RuleCache:
             well = error is None
             if asked or not well or number != self._told_round:
                 self._told_round = number
-                self._child.report("reload", round=number, ok=well, error=error or "", **self._summary())
+                self._child.report(
+                    "reload",
+                    round=number,
+                    ok=well,
+                    error=error or "",
+                    faults=self._told_faults(),
+                    **self._summary(),
+                )
             interval = self._child.settings.cache_reload_interval
             self._wake.wait(interval if well else min(RETRY_SECS, interval))
 
@@ -100,3 +109,8 @@ class RuleCache:
         if self.current is None:
             return {"rules": 0, "rule_errors": 0}
         return {"rules": len(self.current), "rule_errors": len(self.current.faults)}
+
+    def _told_faults(self) -> list[str]:
+        """The first faults in words, few and short enough for one message to the supervisor."""
+        faults = self.current.faults if self.current is not None else []
+        return [f"rule {fault.rule_id}: {fault.reason}"[:FAULT_MAX_CHARS] for fault in faults[:TOLD_FAULTS]]

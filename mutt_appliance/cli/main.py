@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 from pathlib import Path
 
 import click
 
 from mutt_appliance import __version__
+from mutt_appliance.cli.lazy import LazyGroup
 
 # Name of the command -> "module:click command".
 COMMANDS: dict[str, str] = {
@@ -21,24 +21,7 @@ COMMANDS: dict[str, str] = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports the one that is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command's name, in alphabetical order."""
-        return sorted({*COMMANDS, *super().list_commands(ctx)})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command itself, imported now if it is in the table."""
-        target = COMMANDS.get(cmd_name)
-        if target is None:
-            return super().get_command(ctx, cmd_name)
-        module, _, attribute = target.partition(":")
-        found: click.Command = getattr(importlib.import_module(module), attribute)
-        return found
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--env-file",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -126,7 +126,7 @@ class Calls:
         """Types of a method: that of its result, then those of its parameters."""
         signature = inspect.signature(self._method(name))
         kinds = [signature.return_annotation, *(p.annotation for p in signature.parameters.values())]
-        return [TYPE_NAMES.get(str(kind).partition("[")[0], "string") for kind in kinds]
+        return [TYPE_NAMES.get(re.split(r"[\[ ]", str(kind))[0], "string") for kind in kinds]
 
     def _method(self, name: str) -> Callable[..., Any]:
         method = self._multicall if name == "system.multicall" else self._methods.get(name)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from mutt_appliance import __version__
 from mutt_appliance.control.facts import describe
 from mutt_appliance.control.faults import Code, fault
+from mutt_appliance.control.names import group_of
 from mutt_appliance.supervisor.reloads import RELOAD_TIMEOUT_SECS, Round
+from mutt_appliance.telemetry.health import pool_health
 
 if TYPE_CHECKING:
     from mutt_appliance.supervisor.loop import Supervisor
@@ -27,7 +29,14 @@ class OwnInterface:
 
     def status(self) -> dict[str, Any]:
         """Version, pid, uptime, status line and every process; also while the appliance stops."""
-        return self._desk.ask(self._status)
+        document = self._desk.ask(self._status)
+        roles = {group_of(process["name"]) for process in document["processes"]}
+        troubles: dict[str, str] = {}
+        for role in sorted(roles):
+            troubles.update(_troubles(pool_health(self._supervisor.runtime_dir, role)[1]))
+        for process in document["processes"]:
+            process["trouble"] = troubles.get(process["name"], "")
+        return document
 
     def reload(self) -> dict[str, Any]:
         """Read configuration, secrets and rules again, and wait until every alerter has answered."""
@@ -91,3 +100,16 @@ class OwnInterface:
                 for member in supervisor.members
             ],
         }
+
+
+def _troubles(health: dict[str, Any]) -> dict[str, str]:
+    """What the processes of a pool say of themselves, for those that are not well."""
+    return {
+        name: "; ".join(
+            f"{component}: {state['detail']}"
+            for component, state in process.get("components", {}).items()
+            if not state["ok"]
+        )
+        for name, process in health["processes"].items()
+        if process["status"] != "ok"
+    }

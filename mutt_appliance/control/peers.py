@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import socket
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 
 _CREDENTIALS = struct.Struct("3i")
 _SO_PEERGROUPS = 59
-_MAX_GROUPS = 65536
+# What Python's getsockopt takes at most: 256 groups.
+_GROUPS_MAX_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,22 @@ def peer_of(connection: socket.socket) -> Peer:
     """The peer of a connected Unix socket; raises OSError."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, gid = _CREDENTIALS.unpack(raw)
-    groups = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MAX_GROUPS)
-    more = struct.unpack(f"{len(groups) // 4}I", groups)
+    try:
+        groups = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GROUPS_MAX_BYTES)
+        more = list(struct.unpack(f"{len(groups) // 4}I", groups))
+    except OSError as error:
+        if error.errno != errno.ERANGE:
+            raise
+        more = _groups_of(uid, gid)
     return Peer(pid, uid, frozenset({gid, *more}))
+
+
+def _groups_of(uid: int, gid: int) -> list[int]:
+    """Groups of a user who is in more of them than the socket can tell, as the system's files have them."""
+    try:
+        return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+    except (KeyError, OSError):
+        return []
 
 
 def may_control(peer: Peer, own_uid: int, own_gid: int) -> bool:

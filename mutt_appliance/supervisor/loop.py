@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 from mutt_appliance.config import Settings
@@ -212,6 +213,11 @@ class Supervisor:
     def stopping(self) -> bool:
         """True once the drain has begun."""
         return self._stopping_since is not None
+
+    @property
+    def runtime_dir(self) -> Path:
+        """Folder of the sockets, logs and health files of this run."""
+        return self._settings.mutt_runtime_dir
 
     @property
     def restart_limit_secs(self) -> tuple[float, float]:

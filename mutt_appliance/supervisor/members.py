@@ -131,6 +131,8 @@ class Member:
 
     def _try_to_spawn(self, now: float) -> None:
         try:
+            # An empty log is found by those who ask for it; none would look like a wrong name.
+            self.log_file.write(b"")
             self.process = self._spawn(now)
             self.spawns += 1
             self.started_at = time.time()

@@ -29,6 +29,7 @@ class Answer:
     rules: int = 0
     rule_errors: int = 0
     error: str = ""
+    faults: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -76,6 +77,7 @@ class Round:
                 rules=int(report["rules"]),
                 rule_errors=int(report["rule_errors"]),
                 error=str(report.get("error", "")),
+                faults=[str(fault) for fault in report.get("faults", [])],
             )
         if now >= self.deadline:
             return Answer(name, ok=False, error=f"no answer within {RELOAD_TIMEOUT_SECS:g} s")

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from mutt_appliance import __version__
-from mutt_appliance.cli.ctl import EXIT_NOT_RUNNING
 from mutt_appliance.cli.ctl import cli as ctl
+from mutt_appliance.cli.ctl_client import EXIT_NOT_RUNNING
 from mutt_appliance.cli.main import COMMANDS, cli
 from mutt_appliance.config.faults import EXIT_CONFIG
 from mutt_appliance.config.reference import configuration_page
