@@ -10,6 +10,14 @@ need snmptrapd snmptrapd
 need snmptrap snmp
 need ip iproute2
 need groff groff
+need systemd-nspawn systemd-container
+need rpmbuild rpm
+need dnf dnf
+need createrepo_c createrepo-c
+need rpmlint rpmlint
+need dpkg-source dpkg-dev
+need patch patch
+need xz xz-utils
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql)
 [ ${#packages[@]} -eq 0 ] && exit 0
 echo "make system: installing ${packages[*]}"
