@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -12,10 +13,10 @@ from mutt_appliance.config import ConfigError, Settings, load
 from mutt_appliance.config.faults import EXIT_CONFIG
 
 
-def load_or_exit(env_file: Path | None) -> Settings:
+def load_or_exit(env_file: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings in force; with a fault in them, print every fault and exit with 78."""
     try:
-        loaded = load(os.environ, env_file)
+        loaded = load(environ, env_file)
     except ConfigError as error:
         for warning in error.warnings:
             click.echo(f"warning: {warning}", err=True)

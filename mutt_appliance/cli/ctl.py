@@ -12,6 +12,7 @@ from mutt_appliance.cli.lazy import LazyGroup
 
 # Name of the command -> "module:click command".
 COMMANDS: dict[str, str] = {
+    "doctor": "mutt_appliance.cli.ctl_doctor:command",
     "pid": "mutt_appliance.cli.ctl_status:pid",
     "reload": "mutt_appliance.cli.ctl_reload:command",
     "restart": "mutt_appliance.cli.ctl_processes:restart",

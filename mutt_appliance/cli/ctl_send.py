@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import uuid
@@ -15,6 +16,7 @@ import click
 import psycopg2
 
 from mutt_appliance.cli.configuration import load_or_exit
+from mutt_appliance.cli.ctl_environment import environment_with_runtime_dir
 from mutt_appliance.config import EXIT_CONFIG, Settings
 from mutt_appliance.secrets import Secrets, SecretsError
 from mutt_appliance.secrets.file import read_secrets_file
@@ -57,7 +59,9 @@ COLOURS = {
     type=click.Path(dir_okay=False, path_type=Path),
     help="Settings. [default: $MUTT_ENV_FILE, /etc/mutt/mutt.env]",
 )
+@click.pass_context
 def command(
+    context: click.Context,
     message: str,
     hostname: str,
     severity: int,
@@ -72,7 +76,7 @@ def command(
     What happens is up to your rules: an event that a paging rule matches pages. Ends with 0 when every
     event reached an end that the rules want, else with 1.
     """
-    settings = load_or_exit(env_file)
+    settings = load_or_exit(env_file, environment_with_runtime_dir(context, os.environ))
     try:
         secrets = read_secrets_file(settings.mutt_secrets_file)
     except SecretsError as error:

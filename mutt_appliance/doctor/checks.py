@@ -1,0 +1,40 @@
+"""Every check, in the order of the report."""
+
+from __future__ import annotations
+
+from mutt_appliance.doctor.appliance import check_open_files, check_ports, check_runs, check_socket_unit
+from mutt_appliance.doctor.configuration import check_certificates, check_configuration, check_secrets
+from mutt_appliance.doctor.database import check_database
+from mutt_appliance.doctor.feeders import check_rsyslog, check_selinux, check_snmptrapd
+from mutt_appliance.doctor.findings import Check
+from mutt_appliance.doctor.host import (
+    check_clock,
+    check_disks,
+    check_memory,
+    check_programs,
+    check_unpacking,
+)
+from mutt_appliance.doctor.outside import check_moogsoft, check_vault
+from mutt_appliance.doctor.redis_store import check_redis
+
+CHECKS = (
+    Check("config", "Configuration", check_configuration),
+    Check("secrets", "Configuration", check_secrets),
+    Check("certificates", "Configuration", check_certificates),
+    Check("appliance", "Appliance", check_runs),
+    Check("ports", "Appliance", check_ports),
+    Check("systemd", "Appliance", check_socket_unit),
+    Check("limits", "Appliance", check_open_files),
+    Check("unpack", "Appliance", check_unpacking),
+    Check("embedded", "Stores", check_programs),
+    Check("redis", "Stores", check_redis),
+    Check("database", "Stores", check_database),
+    Check("rsyslog", "In front", check_rsyslog),
+    Check("snmptrapd", "In front", check_snmptrapd),
+    Check("selinux", "In front", check_selinux),
+    Check("moogsoft", "Outside", check_moogsoft),
+    Check("vault", "Outside", check_vault),
+    Check("clock", "Machine", check_clock),
+    Check("disk", "Machine", check_disks),
+    Check("memory", "Machine", check_memory),
+)
