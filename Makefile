@@ -33,6 +33,16 @@ chaos: venv system ## The ledger under fire, 60 s
 bench: venv system ## Speed, each figure beside its reference
 	$(BIN)/python -m bench $(ARGS)
 
+# Other than the Python of the release: PYTHON_FOR_RELEASE=.venv/bin/python makes a binary for this machine in a minute.
+PYTHON_FOR_RELEASE ?=
+BINARY_SOURCES := $(shell find mutt_appliance sql etc templates packaging -type f -not -path 'packaging/rpm/*' -not -name '*.pyc' 2>/dev/null)
+
+binary: dist/mutt ## The one-file executable dist/mutt (and mutt-ctl) for glibc 2.28 and later, with its SBOM
+
+dist/mutt: $(VENV)/.complete requirements/release.lock $(BINARY_SOURCES)
+	@PYTHON_FOR_RELEASE='$(PYTHON_FOR_RELEASE)' packaging/make-binary.sh $(VENV)
+.PHONY: binary
+
 lint: venv ## ruff and mypy strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,6 +59,9 @@ docs: venv ## Pages and files that are made from the code
 lock: ## New pins with hashes for requirements/*.in (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		requirements/dev.in requirements/embedded.in -o requirements/dev.lock
+	uv pip compile -q --python-version 3.13 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header \
+		--no-annotate -c <(grep -o '^[a-z0-9._-]*==[^ ]*' requirements/dev.lock) \
+		requirements/release.in -o requirements/release.lock
 .PHONY: lock
 
 clean: ## What was built, but not the virtual environment

@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "rsyslog-forward": "mutt_appliance.cli.rsyslog_forward:command",
     "rules": "mutt_appliance.cli.rules:command",
     "run": "mutt_appliance.cli.run:command",
+    "version": "mutt_appliance.cli.version:command",
 }
 
 
@@ -32,12 +33,6 @@ COMMANDS: dict[str, str] = {
 def cli(context: click.Context, env_file: Path | None) -> None:
     """MUTT: syslog and SNMP traps in, rules, an audit trail, and alerts out to Moogsoft."""
     context.obj = env_file
-
-
-@cli.command()
-def version() -> None:
-    """Print the version."""
-    click.echo(f"mutt {__version__}")
 
 
 def main() -> None:
