@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mutt_appliance.doctor.database import OLDEST as OLDEST_POSTGRES
 from mutt_appliance.doctor.findings import Finding
 from mutt_appliance.doctor.patient import Patient
+from mutt_appliance.doctor.programs import ask
+from mutt_appliance.doctor.redis_store import OLDEST as OLDEST_REDIS
 from mutt_appliance.supervisor.programs import (
     ProgramError,
     find_postgres_folder,
@@ -168,16 +172,40 @@ def check_programs(patient: Patient) -> Iterator[Finding]:
         yield Finding("embedded.programs", "n/a", "REDIS_HOST or DB_HOST is set: the stores are external")
         return
     try:
-        yield Finding("embedded.redis", "ok", f"{find_redis_server(settings.embedded_redis_server)}")
+        server = find_redis_server(settings.embedded_redis_server)
+        answer = ask(str(server), "--version")
+        match = re.search(r"v=(\d+\.\d+)", answer.text if answer else "")
+        yield judge_program(
+            "embedded.redis", str(server), match and match.group(1), OLDEST_REDIS, "dnf module enable redis:6"
+        )
     except ProgramError as error:
         yield Finding("embedded.redis", "error", str(error), "dnf module enable redis:6; dnf install redis")
     data_version: str | None = None
     try:
         data_version = _read(str(settings.mutt_data_dir / "postgres" / "PG_VERSION")) or None
         folder = find_postgres_folder(settings.embedded_postgres_bin_dir, data_version)
-        yield Finding("embedded.postgres", "ok", f"{folder}, version {postgres_major_version(folder)}")
+        yield judge_program(
+            "embedded.postgres",
+            str(folder),
+            postgres_major_version(folder),
+            (OLDEST_POSTGRES,),
+            "dnf module enable postgresql:15",
+        )
     except ProgramError as error:
         yield Finding("embedded.postgres", "error", str(error), "dnf install postgresql-server")
+
+
+def judge_program(
+    identity: str, where: str, version: str | None, oldest: tuple[int, ...], enable: str
+) -> Finding:
+    """Whether a server program is new enough; RHEL 8 has older ones unless a module stream is enabled."""
+    if version is None:
+        return Finding(identity, "error", f"{where} does not say its version", "install it again")
+    if tuple(map(int, version.split("."))) < oldest:
+        wanted = ".".join(map(str, oldest))
+        advice = f"{wanted} or later is needed: {enable} before the package is installed"
+        return Finding(identity, "error", f"{where}: version {version} is too old", advice)
+    return Finding(identity, "ok", f"{where}, version {version}")
 
 
 def _available_bytes() -> int | None:

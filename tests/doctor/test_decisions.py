@@ -27,6 +27,7 @@ from mutt_appliance.doctor.host import (
     judge_clock_state,
     judge_disk,
     judge_kernel,
+    judge_program,
     judge_unpacking,
 )
 from mutt_appliance.doctor.outside import judge_vault
@@ -224,6 +225,14 @@ def test_kernel_settings_that_redis_needs_matter_only_when_we_run_it() -> None:
 
     assert judged(embedded=False) == {"kernel.somaxconn": "warning"}
     assert set(judged(embedded=True)) == {"kernel.somaxconn", "kernel.overcommit", "kernel.huge_pages"}
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("6.2", "ok"), ("7.0", "ok"), ("6.0", "error"), ("5.0", "error"), (None, "error")]
+)
+def test_a_server_program_of_an_old_module_stream_is_an_error(version: str | None, status: Status) -> None:
+    finding = judge_program("embedded.redis", "/usr/bin/redis-server", version, (6, 2), "dnf module enable x")
+    assert finding.status == status
 
 
 def test_little_memory_warns() -> None:
