@@ -14,6 +14,7 @@ from mutt_appliance.cli.configuration import load_or_exit
 from mutt_appliance.config import ConfigError, Settings, load
 from mutt_appliance.config.faults import EXIT_CONFIG
 from mutt_appliance.secrets import Secrets, SecretsError, load_secrets_file
+from mutt_appliance.supervisor.activation import Activated, take_sockets
 from mutt_appliance.supervisor.log_file import Tee, log_of
 from mutt_appliance.supervisor.loop import MAIN_LOG, Supervisor
 from mutt_appliance.supervisor.notify import Notifier
@@ -40,6 +41,7 @@ def supervise(settings: Settings, table: Callable[[Settings], list[Pool]], env_f
     """
     setproctitle("mutt: supervisor")
     notifier = Notifier()
+    activated: Activated | None = None
 
     def read() -> tuple[Settings, Secrets]:
         now = load(os.environ, env_file).settings
@@ -49,8 +51,9 @@ def supervise(settings: Settings, table: Callable[[Settings], list[Pool]], env_f
         while True:
             main_log = Tee(log_of(settings.mutt_runtime_dir, MAIN_LOG))
             configure_logging(settings.log_level, settings.log_format, main_log, process="supervisor")
+            activated = activated or take_sockets(os.environ, frozen=bool(getattr(sys, "frozen", False)))
             secrets = load_secrets_file(settings.mutt_secrets_file)
-            supervisor = Supervisor(settings, secrets, table(settings), read, notifier)
+            supervisor = Supervisor(settings, secrets, table(settings), read, notifier, activated)
             code = supervisor.run()
             if code or not supervisor.restart_wanted:
                 return code

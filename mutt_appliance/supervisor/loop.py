@@ -19,6 +19,7 @@ from mutt_appliance.control.desk import Desk
 from mutt_appliance.control.server import ControlServer
 from mutt_appliance.process import ChildSpec
 from mutt_appliance.secrets import Secrets
+from mutt_appliance.supervisor.activation import Activated
 from mutt_appliance.supervisor.embedded import embedded_members
 from mutt_appliance.supervisor.folders import make_data_folder, make_runtime_folders
 from mutt_appliance.supervisor.log_file import log_of
@@ -29,7 +30,8 @@ from mutt_appliance.supervisor.pidfile import PidFile
 from mutt_appliance.supervisor.reloads import RELOAD_TIMEOUT_SECS, Round
 from mutt_appliance.supervisor.roles import Pool, new_run_id
 from mutt_appliance.supervisor.sockets import listen
-from mutt_appliance.supervisor.states import Policy, State
+from mutt_appliance.supervisor.states import Policy
+from mutt_appliance.supervisor.status_line import Standing, status_line
 from mutt_appliance.supervisor.workers import SpecFactory, WorkerMember
 from mutt_appliance.telemetry.health import forget
 from mutt_appliance.telemetry.logs import get_logger
@@ -62,6 +64,7 @@ class Supervisor:
         pools: list[Pool],
         reload: Reload,
         notifier: Notifier | None = None,
+        activated: Activated | None = None,
     ) -> None:
         self._settings = settings
         self._secrets = secrets
@@ -93,7 +96,9 @@ class Supervisor:
         self.desk = Desk(self._wake)
         self.main_log = log_of(settings.mutt_runtime_dir, MAIN_LOG)
         self._control = ControlServer(settings.mutt_runtime_dir, self)
-        self._sockets = listen(settings, [field for pool in pools for field in pool.sockets.values()])
+        self._sockets = listen(
+            settings, [field for pool in pools for field in pool.sockets.values()], activated
+        )
         self._fields_at_level: dict[int, list[str]] = {}
         self._pools = {pool.role: pool for pool in pools}
         self.members: list[Member] = []
@@ -329,7 +334,6 @@ class Supervisor:
 
     def _tell(self, now: float) -> None:
         self._notifier.alive(now)
-        serving = sum(member.machine.serves for member in self.members)
         if self._stopping_since is not None:
             left = sum(member.machine.alive for member in self.members)
             self._say(f"Stopping: {left} processes left")
@@ -337,9 +341,8 @@ class Supervisor:
                 self._drain_notice_at = now + DRAIN_NOTICE_SECS
                 self._notifier.extend(2 * DRAIN_NOTICE_SECS)
             return
-        troubled = [m.name for m in self.members if m.machine.state in (State.BACKOFF, State.FATAL)]
-        words = f"{serving} of {len(self.members)} processes serve"
-        self._say(words + (f"; in trouble: {', '.join(troubled)}" if troubled else ""))
+        pipeline = next((m.reports["pipeline"] for m in self.members if "pipeline" in m.reports), None)
+        self._say(status_line([Standing.of(member) for member in self.members], pipeline))
         if not self.ready and all(m.machine.serves or m.held for m in self.members):
             self.ready = True
             self._notifier.ready()

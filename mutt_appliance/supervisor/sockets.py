@@ -13,18 +13,26 @@ import socket
 from mutt_appliance.config import Settings
 from mutt_appliance.config.faults import ConfigError, Fault
 from mutt_appliance.config.settings import variable_name
+from mutt_appliance.supervisor.activation import Activated
 
 BACKLOG = 1024
 
 
-def listen(settings: Settings, fields: list[str]) -> dict[str, socket.socket]:
-    """A listening socket for each port setting in `fields`; raises ConfigError with every fault."""
+def listen(
+    settings: Settings, fields: list[str], activated: Activated | None = None
+) -> dict[str, socket.socket]:
+    """A listening socket for each port setting in `fields`; raises ConfigError with every fault.
+
+    What systemd has bound already is used as it is.
+    """
+    activated = activated or Activated()
+    activated.warn_of_unused(settings, fields)
     made: dict[str, socket.socket] = {}
     faults: list[Fault] = []
     for field in fields:
         port: int = getattr(settings, field)
         try:
-            made[field] = _listen(settings.bind_address, port)
+            made[field] = activated.copy_for(settings, field) or _listen(settings.bind_address, port)
         except OSError as error:
             faults.append(_fault(settings.bind_address, field, port, error))
     if faults:

@@ -20,7 +20,7 @@ from mutt_appliance.store.pool import Database
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import WebuiMetrics
-from mutt_appliance.webui.status import PipelineState, read_state, render
+from mutt_appliance.webui.status import PipelineState, read_state, render, summary
 
 log = get_logger("webui")
 TICK_SECS = 0.5
@@ -43,12 +43,14 @@ async def _serve(child: Child) -> None:
     child.bind_loop(asyncio.get_running_loop(), stopping.set)
     await webui.probe()
     child.ready()
+    await webui.tell()
     last_probe = time.monotonic()
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
         if time.monotonic() - last_probe > PROBE_INTERVAL_SECS:
             await webui.probe()
+            await webui.tell()
             last_probe = time.monotonic()
         child.beat()
     await runner.cleanup()
@@ -85,9 +87,14 @@ class Webui:
 
     async def _state(self) -> PipelineState | None:
         try:
-            return await read_state(self._client, self._keys)
-        except (RedisError, OSError):
+            async with asyncio.timeout(self._child.settings.redis_timeout):
+                return await read_state(self._client, self._keys)
+        except (RedisError, OSError, TimeoutError):
             return None
+
+    async def tell(self) -> None:
+        """Report the pipeline to the supervisor, who has no Redis of its own, for systemd's status line."""
+        self._child.report("pipeline", **summary(await self._state()))
 
     async def probe(self) -> None:
         """See how the stores are, for /health."""

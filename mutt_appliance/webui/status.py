@@ -51,6 +51,19 @@ async def read_state(client: redis.asyncio.Redis, keys: KeySpace, now: float | N
     return PipelineState(rate_1m, sum(values) / (3600 + into_minute), *(int(depth) for depth in depths))
 
 
+def summary(state: PipelineState | None) -> dict[str, Any]:
+    """The state in a few numbers, for one line; `away` without one."""
+    if state is None:
+        return {"away": True}
+    return {
+        "events_per_second": round(state.rate_1m, 1),
+        "ingest": state.ingest_queue,
+        "alert": state.alert_queue,
+        "retrying": state.retrying,
+        "dead": state.dead_ingest + state.dead_alerter + state.dead_moog,
+    }
+
+
 def render(state: PipelineState | None, runtime_dir: Path) -> tuple[bool, str]:
     """(all well, text) of the state; without one Redis is away."""
     lines = []
