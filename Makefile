@@ -43,6 +43,13 @@ dist/mutt: $(VENV)/.complete requirements/release.lock $(BINARY_SOURCES)
 	@PYTHON_FOR_RELEASE='$(PYTHON_FOR_RELEASE)' packaging/make-binary.sh $(VENV)
 .PHONY: binary
 
+.PHONY: rpm repo
+rpm: ## dist/rpm from dist/mutt; RELEASE=2, RPM_SIGN_KEY=name
+	@RELEASE='$(RELEASE)' RPM_SIGN_KEY='$(RPM_SIGN_KEY)' packaging/make-rpm.sh
+
+repo: ## dist/repo, a dnf repository of dist/rpm; REPO_URL=https://…
+	@REPO_URL='$(REPO_URL)' RPM_SIGN_KEY='$(RPM_SIGN_KEY)' packaging/make-repo.sh
+
 lint: venv ## ruff and mypy strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
