@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from mutt_appliance.supervisor.activation import Activated, take_sockets
 from mutt_appliance.supervisor.log_file import Tee, log_of
 from mutt_appliance.supervisor.loop import MAIN_LOG, Supervisor
 from mutt_appliance.supervisor.notify import Notifier
+from mutt_appliance.supervisor.parent_death import die_with_parent
 from mutt_appliance.supervisor.programs import ProgramError
 from mutt_appliance.supervisor.roles import Pool, pools
 from mutt_appliance.telemetry.logs import configure_logging
@@ -30,6 +32,9 @@ def command(env_file: Path | None) -> None:
 
     SIGHUP reads secrets and rules again. Exit code 78: the configuration cannot be used.
     """
+    if getattr(sys, "frozen", False):
+        # The loader of the one-file executable is our parent and what systemd knows: we do not outlive it.
+        die_with_parent(os.getppid(), signal.SIGTERM)
     settings = load_or_exit(env_file)
     sys.exit(supervise(settings, pools, env_file))
 

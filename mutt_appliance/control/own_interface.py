@@ -35,7 +35,8 @@ class OwnInterface:
         for role in sorted(roles):
             troubles.update(_troubles(pool_health(self._supervisor.runtime_dir, role)[1]))
         for process in document["processes"]:
-            process["trouble"] = troubles.get(process["name"], "")
+            # Those that do not run are described by their state; what they said last is old.
+            process["trouble"] = troubles.get(process["name"], "") if process["state"] == "RUNNING" else ""
         return document
 
     def reload(self) -> dict[str, Any]:
