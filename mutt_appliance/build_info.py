@@ -62,12 +62,12 @@ def describe(
 
 def component(name: str) -> dict[str, str]:
     """Name, version and licence of an installed Python package; raises PackageNotFoundError."""
-    known = metadata.metadata(name)
+    known: dict[str, Any] = metadata.metadata(name).json
     return {
-        "name": known["Name"],
-        "version": known["Version"],
+        "name": known["name"],
+        "version": known["version"],
         "licence": licence(
-            known.get("License-Expression"), known.get("License"), known.get_all("Classifier") or []
+            known.get("license_expression"), known.get("license"), known.get("classifier", [])
         ),
         "kind": "python",
     }

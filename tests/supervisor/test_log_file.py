@@ -1,0 +1,52 @@
+"""Log files of bounded size."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from mutt_appliance.supervisor.log_file import LogFile, Tee, log_of
+
+
+def test_a_full_file_becomes_the_one_before(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "a.log", max_bytes=10)
+    for line in (b"one\n", b"two\n", b"three\n"):
+        file.write(line)
+    assert (tmp_path / "a.log").read_bytes() == b"three\n"
+    assert (tmp_path / "a.log.1").read_bytes() == b"one\ntwo\n"
+
+
+def test_it_goes_on_where_an_earlier_run_ended(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    LogFile(path).write(b"one\n")
+    LogFile(path).write(b"two\n")
+    assert path.read_bytes() == b"one\ntwo\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_clear_empties_both_and_writing_goes_on(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "a.log", max_bytes=6)
+    for line in (b"one\n", b"two\n"):
+        file.write(line)
+    file.clear()
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.log"]
+    file.write(b"new\n")
+    assert file.path.read_bytes() == b"new\n"
+
+
+def test_a_folder_that_is_not_there_is_no_error_and_is_used_once_it_is(tmp_path: Path) -> None:
+    file = log_of(tmp_path / "run", "alerter:0")
+    file.write(b"lost\n")
+    (tmp_path / "run" / "logs").mkdir(parents=True)
+    file.write(b"kept\n")
+    assert (tmp_path / "run" / "logs" / "alerter-0.log").read_bytes() == b"kept\n"
+
+
+def test_a_tee_writes_to_both(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    tee = Tee(LogFile(tmp_path / "a.log"), stream)
+    tee.write("line \N{SNOWMAN}\n")
+    tee.flush()
+    assert stream.getvalue() == "line \N{SNOWMAN}\n"
+    assert (tmp_path / "a.log").read_text(encoding="utf-8") == "line \N{SNOWMAN}\n"
+    assert not tee.isatty()
