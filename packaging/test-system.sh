@@ -10,6 +10,7 @@ need snmptrapd snmptrapd
 need snmptrap snmp
 need ip iproute2
 need groff groff
+need gpg gnupg
 need systemd-nspawn systemd-container
 need rpmbuild rpm
 need dnf dnf

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -33,10 +33,15 @@ ENVIRONMENT = (
 
 
 class Box:
-    """A context manager; `run` calls a program inside, as root or as `user`."""
+    """A context manager; `run` calls a program inside, as root or as `user`.
 
-    def __init__(self) -> None:
+    `read_only` shows folders of this machine inside, by the path that they have there; of the rest,
+    only what is on the root file system and not below /tmp or /run is seen.
+    """
+
+    def __init__(self, read_only: Mapping[Path, Path] | None = None) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="mutt-box-"))
+        self._binds = [f"--bind-ro={here}:{there}" for here, there in (read_only or {}).items()]
         self._name = f"muttbox{os.getpid()}"
         self._cgroups = [root / self._name for root in CGROUP_ROOTS if root.is_dir()]
         self._console = (self._folder.with_suffix(".log")).open("wb")
@@ -49,7 +54,7 @@ class Box:
         self._outer = subprocess.Popen(
             [
                 *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"),
-                *("--mount-proc", BOOT_SCRIPT, self._folder, self._name),
+                *("--mount-proc", str(BOOT_SCRIPT), str(self._folder), self._name, *self._binds),
             ],
             stdin=subprocess.DEVNULL,
             stdout=self._console,
@@ -73,7 +78,7 @@ class Box:
         assert self._init is not None
         as_user = ("runuser", "-u", user, "--") if user else ()
         return [
-            *("nsenter", "--target", str(self._init.pid), "--all", "--wd=/", "env", "-i", *ENVIRONMENT),
+            *("nsenter", "--target", str(self._init.pid), "--all", "env", "-i", "--chdir=/", *ENVIRONMENT),
             *as_user,
             *map(str, arguments),
         ]

@@ -1,8 +1,9 @@
 #!/bin/bash
-# box_boot.sh FOLDER NAME: systemd as PID 1 over a throw-away overlay of this machine's own /.
+# box_boot.sh FOLDER NAME [OPTION OF NSPAWN...]: systemd as PID 1 over a throw-away overlay of this machine's own /.
 # Runs as PID 1 of a process and mount namespace of its own, so that all of it ends with this process.
 set -euo pipefail
 folder=$1 name=$2
+shift 2
 mount -t tmpfs -o size=3g,mode=755 tmpfs "$folder"
 mkdir "$folder"/{upper,work,root}
 root=$folder/root
@@ -21,5 +22,5 @@ echo '%_dbpath /var/lib/rpm' >"$root/etc/rpm/macros"
 mkdir -p "$root/etc/dnf/vars"
 echo 8 >"$root/etc/dnf/vars/releasever"
 exec systemd-nspawn --quiet --directory="$root" --machine="$name" --boot --register=no --keep-unit \
-    --private-network --resolv-conf=off --timezone=off --link-journal=no --console=pipe -- \
+    --private-network --resolv-conf=off --timezone=off --link-journal=no --console=pipe "$@" -- \
     systemd.unit=multi-user.target systemd.mask=timers.target systemd.mask=getty.target
