@@ -24,19 +24,22 @@ demo: venv ## The whole appliance with sample rules and traffic; ARGS="--seconds
 system: ## Debian packages that the tests need (as root; does nothing where they are)
 	@packaging/test-system.sh
 
-test: venv system ## Every test (but the long ledger: make chaos)
+test: venv system ## Every test (but the long ledger: make chaos); builds dist/mutt, the first time in ten minutes
+	@$(MAKE) --no-print-directory binary
 	$(BIN)/python -m pytest -m 'not chaos' $(ARGS)
 
 chaos: venv system ## The ledger under fire, 60 s
 	$(BIN)/python -m pytest -m chaos -s $(ARGS)
 
 bench: venv system ## Speed, each figure beside its reference
+	@$(MAKE) --no-print-directory binary
 	$(BIN)/python -m bench $(ARGS)
 
-# Other than the Python of the release: PYTHON_FOR_RELEASE=.venv/bin/python makes a binary for this machine in a minute.
+# PYTHON_FOR_RELEASE=.venv/bin/python: with another Python than the release's own, for this machine only, in half a minute.
 PYTHON_FOR_RELEASE ?=
 BINARY_SOURCES := $(shell find mutt_appliance sql etc templates packaging -type f -not -path 'packaging/rpm/*' -not -name '*.pyc' 2>/dev/null)
 
+# Its tools are Debian packages (make system).
 binary: dist/mutt ## The one-file executable dist/mutt (and mutt-ctl) for glibc 2.28 and later, with its SBOM
 
 dist/mutt: $(VENV)/.complete requirements/release.lock $(BINARY_SOURCES)

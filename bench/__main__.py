@@ -9,7 +9,7 @@ import time
 
 import click
 
-from bench import alerter, end_to_end, ingest, matching
+from bench import alerter, end_to_end, frozen, ingest, matching
 from bench.http_load import LoadError
 from bench.report import Figure, json_line, table
 from bench.run import CannotMeasureError, Run
@@ -20,6 +20,7 @@ BENCHES = {
     "ingest-batch": ingest.batch,
     "ingest-single": ingest.single,
     "alerter": alerter.bench,
+    "frozen": frozen.bench,
     "matching": matching.bench,
     "end-to-end": end_to_end.bench,
 }

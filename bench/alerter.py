@@ -46,7 +46,7 @@ ENVIRONMENT = {
 
 
 @dataclass
-class _Contest:
+class Contest:
     """Both workers, one at a time; each pass is checked event by event count."""
 
     run: Run
@@ -147,7 +147,7 @@ def bench(run: Run) -> list[Figure]:
     try:
         target.wait_for_log("Cache reload complete")
         with run.stores.redis.client() as client:
-            contest = _Contest(run, database, client, samples)
+            contest = Contest(run, database, client, samples)
             progress("warming up")
             contest.ours()
             contest.plain()

@@ -27,15 +27,25 @@ ALL_SERVE = "every process serves"
 
 
 def start(
-    stores: Stores, database: str, *, roles: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+    stores: Stores,
+    database: str,
+    *,
+    roles: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None,
+    executable: Path | None = None,
 ) -> Appliance:
-    """Start `mutt run`, or only `roles` of it, and wait until every process serves; the caller closes it."""
+    """Start `mutt run`, or only `roles` of it, and wait until every process serves; the caller closes it.
+
+    `executable` is run instead of the source.
+    """
     folder = stores.folder / f"a{len(list(stores.folder.iterdir()))}"
     folder.mkdir()
     command = ("-m", "bench.appliance", *roles) if roles else ("-m", "mutt_appliance", "run")
-    appliance = Appliance(
-        {**stores.environment(database), "LOG_LEVEL": "INFO", **(env or {})}, folder=folder, command=command
-    )
+    environment = {**stores.environment(database), "LOG_LEVEL": "INFO", **(env or {})}
+    if executable is not None:
+        appliance = Appliance(environment, folder=folder, command=("run",), python=str(executable))
+    else:
+        appliance = Appliance(environment, folder=folder, command=command)
     try:
         appliance.start()
         appliance.wait_for_log(ALL_SERVE)

@@ -28,6 +28,7 @@ TARGETS: dict[str, Target | None] = {
     "ingest_batch_ratio": Target("at least", 0.25),
     "ingest_single_ratio": Target("at least", 0.6),
     "alerter_ratio": Target("at least", 30),
+    "frozen_alerter_ratio": Target("at least", 0.8),
     "matcher_scale_ratio": Target("at most", 2),
     "matcher_vs_re_ratio": Target("at least", 100),
     "e2e_p50_ms": None,

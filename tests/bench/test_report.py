@@ -10,6 +10,7 @@ KEYS = [
     "ingest_batch_ratio",
     "ingest_single_ratio",
     "alerter_ratio",
+    "frozen_alerter_ratio",
     "matcher_scale_ratio",
     "matcher_vs_re_ratio",
     "e2e_p50_ms",
