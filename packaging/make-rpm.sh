@@ -42,7 +42,8 @@ rpmbuild -bb --quiet "${macros[@]}" \
 mkdir -p "$out"
 for package in "$work"/top/RPMS/*/*.rpm; do
     if [ -n "${RPM_SIGN_KEY:-}" ]; then
-        rpmsign --define "_dbpath $work/db" --define "_gpg_name $RPM_SIGN_KEY" --addsign "$package" >/dev/null
+        rpmsign --define "_dbpath $work/db" --define "_gpg_name $RPM_SIGN_KEY" \
+            --define "__gpg $(command -v gpg)" --addsign "$package" >/dev/null
     fi
     cp "$package" "$out/"
     echo "make rpm: $out/${package##*/}"

@@ -78,7 +78,7 @@ def test_one_variable_signs_the_package_and_the_repository(
     binary: Path, gpg_home: Path, tmp_path: Path
 ) -> None:
     home = str(gpg_home)
-    given = {"RPM_SIGN_KEY": KEY, "GNUPGHOME": home, "RPM_DIR": tmp_path / "rpm"}
+    given: dict[str, str | Path] = {"RPM_SIGN_KEY": KEY, "GNUPGHOME": home, "RPM_DIR": tmp_path / "rpm"}
     make("make-rpm.sh", MUTT_BINARY=binary, RELEASE="1", **given)
     make("make-repo.sh", REPO_DIR=tmp_path / "repo", REPO_URL="https://repo.example/mutt", **given)
     repo = tmp_path / "repo"
