@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -128,14 +127,7 @@ class Box:
         return self.output("journalctl", "--no-pager", "-o", "cat", "-u", unit)
 
     def close(self) -> None:
-        """End it and everything in it."""
-        if self._init is not None:
-            try:
-                # systemd(1): SIGRTMIN+4 is poweroff.
-                self._init.send_signal(signal.SIGRTMIN + 4)
-                self._init.wait(STOP_SECS)
-            except (psutil.NoSuchProcess, psutil.TimeoutExpired):
-                pass
+        """End it and everything in it, without ceremony: nothing of it is kept."""
         if self._outer is not None:
             if self._outer.poll() is None:
                 # unshare --kill-child: its child is PID 1 of all the rest.
