@@ -9,7 +9,7 @@ import time
 
 import click
 
-from bench import alerter, end_to_end, frozen, ingest, matching
+from bench import alerter, end_to_end, frozen, ingest, matching, starting
 from bench.http_load import LoadError
 from bench.report import Figure, json_line, table
 from bench.run import CannotMeasureError, Run
@@ -23,6 +23,7 @@ BENCHES = {
     "frozen": frozen.bench,
     "matching": matching.bench,
     "end-to-end": end_to_end.bench,
+    "starting": starting.bench,
 }
 
 

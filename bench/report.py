@@ -35,6 +35,9 @@ TARGETS: dict[str, Target | None] = {
     "e2e_p99_ms": None,
     "pss_idle_mb": None,
     "pss_loaded_mb": None,
+    "ready_running_stores_s": Target("at most", 5),
+    "ready_first_embedded_s": Target("at most", 15),
+    "ctl_status_s": Target("at most", 1),
 }
 COLUMNS = ("", "figure", "reference", "ratio", "target", "reached")
 

@@ -20,6 +20,7 @@ from mutt_appliance.supervisor.pidfile import running_pid
 WAIT_SECS = 900.0
 SCALE_WAIT_SECS = 120.0
 POLL_SECS = 0.1
+AS_WANTED = ("ALREADY_STARTED", "NOT_RUNNING")
 
 NAMES = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 
@@ -41,7 +42,8 @@ def stop(runtime_dir: Path, names: tuple[str, ...]) -> None:
     A process finishes what it has in hand first. Only `mutt-ctl start`, or a restart of the appliance,
     starts them again.
     """
-    _each(runtime_dir, names, lambda name: _stop(runtime_dir, name))
+    # Those that others need come first in the table, and so last here.
+    _each(runtime_dir, names, lambda name: _stop(runtime_dir, name), backwards=True)
 
 
 @click.command()
@@ -113,19 +115,28 @@ def shutdown(runtime_dir: Path, wait_secs: float) -> None:
     click.echo(f"asked process {number} to stop")
 
 
-def _each(runtime_dir: Path, names: Sequence[str], act: Callable[[str], None]) -> None:
+def _each(
+    runtime_dir: Path, names: Sequence[str], act: Callable[[str], None], *, backwards: bool = False
+) -> None:
     """Do `act` for each process that `names` mean; a failure is told and the rest is done."""
     failed = False
-    for name in _expand(names, [p["name"] for p in do(runtime_dir, "mutt.status")["processes"]]):
+    # What has done its one task (initdb, migrator) is no part of a pool or of all.
+    known = [p["name"] for p in do(runtime_dir, "mutt.status")["processes"] if p["state"] != "EXITED"]
+    wanted = expand(names, known)
+    for name in reversed(wanted) if backwards else wanted:
         try:
             act(name)
         except Fault as error:
+            if name not in names and error.faultString.partition(":")[0] in AS_WANTED:
+                # Of a pool or all, some may be as wanted already.
+                click.echo(words(error))
+                continue
             click.echo(f"error: {words(error)}", err=True)
             failed = True
     sys.exit(EXIT_FAILED if failed else 0)
 
 
-def _expand(names: Sequence[str], known: Sequence[str]) -> list[str]:
+def expand(names: Sequence[str], known: Sequence[str]) -> list[str]:
     """Pools and `all` become names of processes; a name that is none is kept for the appliance to refuse."""
     wanted: list[str] = []
     for name in names:

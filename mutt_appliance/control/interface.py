@@ -388,7 +388,8 @@ def _runs(member: Member) -> bool:
 
 
 def _stopped(member: Member) -> bool:
-    return member.machine.state not in RUNNING
+    # What has done its one task is not to do it again because all are started.
+    return member.machine.state not in (*RUNNING, State.EXITED)
 
 
 def _can_be_signalled(member: Member) -> bool:

@@ -52,6 +52,7 @@ class LogFile:
 
     def _open(self) -> BinaryIO:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, LOG_MODE)
+        os.fchmod(descriptor, LOG_MODE)
         self._file = os.fdopen(descriptor, "ab", buffering=0)
         self._size = os.fstat(descriptor).st_size
         return self._file

@@ -10,6 +10,7 @@ from typing import IO
 from mutt_appliance.config.faults import ConfigError, Fault
 
 NAME = "mutt.pid"
+PID_MODE = 0o644
 
 
 class PidFile:
@@ -27,6 +28,8 @@ class PidFile:
         """Lock the file and write our pid; raises ConfigError when another appliance holds it."""
         try:
             file = self._path.open("a+", encoding="ascii")
+            # Whoever may control the appliance may know its pid, whatever the umask.
+            os.fchmod(file.fileno(), PID_MODE)
         except OSError as error:
             fault = Fault(
                 self._variable,

@@ -173,6 +173,37 @@ def test_a_frozen_supervisor_is_ended_by_the_watchdog(mutt: Installed) -> None:
     assert mutt.strays() == set()
 
 
+def test_supervisorctl_of_the_released_package_steers_it(mutt: Installed) -> None:
+    def supervisorctl(*words: str) -> str:
+        program = mutt.python("-m", "supervisor.supervisorctl", "-s", "unix:///run/mutt/control.sock")
+        return mutt.box.run(*program, *words, check=False).stdout
+
+    before = mutt.pids()
+    assert f"alerter:0                        RUNNING   pid {before['alerter:0']}" in supervisorctl("status")
+    assert supervisorctl("pid") == f"{before['supervisor']}\n"
+    assert supervisorctl("signal", "HUP", "alerter:*") == "alerter:0: signalled\n"
+    assert "Cache reload complete" in supervisorctl("tail", "-5000", "alerter:0")
+    assert supervisorctl("restart", "alerter:0") == "alerter:0: stopped\nalerter:0: started\n"
+    assert mutt.pids()["alerter:0"] != before["alerter:0"]
+    stopped = supervisorctl("stop", "all").splitlines()
+    assert (stopped[0], set(stopped[-2:])) == (
+        "ingestor:0: stopped",
+        {"redis:0: stopped", "postgres:0: stopped"},
+    )
+    assert set(supervisorctl("start", "all").splitlines()) == {f"{name}: started" for name in CHILDREN}
+    mutt.wait_until_it_serves()
+    # A restart inside the same process keeps systemd's socket.
+    assert supervisorctl("reload") == "Restarted supervisord\n"
+    mutt.wait_for_change("alerter:0", mutt.pids()["alerter:0"])
+    assert mutt.pids()["supervisor"] == before["supervisor"]
+    mutt.post(LINK_DOWN)
+    assert supervisorctl("shutdown") == "Shut down\n"
+    wait_until(lambda: mutt.box.show("ActiveState") == "inactive", 30, "it stays down")
+    assert mutt.strays() == set()
+    mutt.box.run("systemctl", "start", "mutt")
+    mutt.wait_until_it_serves()
+
+
 def test_an_event_starts_a_stopped_service(mutt: Installed) -> None:
     mutt.box.run("systemctl", "stop", "mutt.service")
     assert mutt.box.show("ActiveState", "mutt.socket") == "active"

@@ -17,6 +17,9 @@ KEYS = [
     "e2e_p99_ms",
     "pss_idle_mb",
     "pss_loaded_mb",
+    "ready_running_stores_s",
+    "ready_first_embedded_s",
+    "ctl_status_s",
 ]
 
 

@@ -23,6 +23,7 @@ from mutt_appliance.cli.ctl_client import (
     SOCKET_NAME,
     default_runtime_dir,
 )
+from mutt_appliance.cli.ctl_processes import expand
 from mutt_appliance.cli.ctl_status import age
 from mutt_appliance.config import loading
 from mutt_appliance.config.settings import Settings
@@ -132,7 +133,9 @@ def test_stop_holds_a_process_through_a_reload_and_start_brings_it_back(mini: Mi
     assert ctl(mini, "stop", "alerter:0").output == "error: alerter:0: does not run\n"
     answer = ctl(mini, "start", "alerter")
     assert "alerter:0: started" in answer.output
-    assert "error: alerter:1: runs already" in answer.output
+    assert "alerter:1: runs already" in answer.output
+    assert answer.exit_code == 0
+    assert ctl(mini, "start", "alerter:1").output == "error: alerter:1: runs already\n"
     assert ctl(mini, "status").exit_code == 0
 
 
@@ -291,6 +294,22 @@ def test_a_user_who_may_not_is_told_the_group(mini: Mini) -> None:
     )
     assert answer.returncode == EXIT_NO_PRIVILEGE, answer
     assert "usermod -aG mutt USER" in answer.stderr
+
+
+KNOWN = ["redis:0", "alerter:0", "alerter:1", "ingestor:0"]
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["all"], KNOWN),
+        (["alerter"], ["alerter:0", "alerter:1"]),
+        (["alerter:*", "alerter:1", "redis:0"], ["alerter:0", "alerter:1", "redis:0"]),
+        (["nosuch", "alerter:7"], ["nosuch", "alerter:7"]),
+    ],
+)
+def test_what_a_name_means(names: list[str], wanted: list[str]) -> None:
+    assert expand(names, KNOWN) == wanted
 
 
 @pytest.mark.parametrize(
