@@ -75,6 +75,11 @@ class Calls:
             return xmlrpc.client.dumps(error, methodresponse=True).encode()
         except TypeError as error:
             return xmlrpc.client.dumps(fault(Code.INCORRECT_PARAMETERS, error), methodresponse=True).encode()
+        except Exception as error:
+            # A fault of our own: the caller is told so, instead of finding the connection closed.
+            log.exception("control call failed", method=name)
+            told = fault(Code.FAILED, f"{name}: {type(error).__name__}; see the supervisor's log")
+            return xmlrpc.client.dumps(told, methodresponse=True).encode()
         return xmlrpc.client.dumps((_clean(result),), methodresponse=True).encode()
 
     def main_log_path(self) -> Path:

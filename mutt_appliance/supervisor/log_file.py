@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -52,9 +53,12 @@ class LogFile:
 
     def _open(self) -> BinaryIO:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, LOG_MODE)
-        os.fchmod(descriptor, LOG_MODE)
+        status = os.fstat(descriptor)
+        # Whatever the umask is; but never a device such as /dev/null, which is everybody's.
+        if stat.S_ISREG(status.st_mode):
+            os.fchmod(descriptor, LOG_MODE)
         self._file = os.fdopen(descriptor, "ab", buffering=0)
-        self._size = os.fstat(descriptor).st_size
+        self._size = status.st_size
         return self._file
 
 

@@ -193,8 +193,9 @@ def test_supervisorctl_of_the_released_package_steers_it(mutt: Installed) -> Non
     assert set(supervisorctl("start", "all").splitlines()) == {f"{name}: started" for name in CHILDREN}
     mutt.wait_until_it_serves()
     # A restart inside the same process keeps systemd's socket.
+    alerter = mutt.pids()["alerter:0"]
     assert supervisorctl("reload") == "Restarted supervisord\n"
-    mutt.wait_for_change("alerter:0", mutt.pids()["alerter:0"])
+    mutt.wait_for_change("alerter:0", alerter)
     assert mutt.pids()["supervisor"] == before["supervisor"]
     mutt.post(LINK_DOWN)
     assert supervisorctl("shutdown") == "Shut down\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 from mutt_appliance.supervisor.log_file import LogFile, Tee, log_of
@@ -22,6 +23,18 @@ def test_it_goes_on_where_an_earlier_run_ended(tmp_path: Path) -> None:
     LogFile(path).write(b"two\n")
     assert path.read_bytes() == b"one\ntwo\n"
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_device_in_its_place_keeps_its_mode() -> None:
+    # A device of this test's own: a terminal.
+    ours, theirs = os.openpty()
+    device = Path(os.ttyname(theirs))
+    device.chmod(0o622)
+    LogFile(device).write(b"one\n")
+    assert os.read(ours, 100) == b"one\r\n"
+    assert device.stat().st_mode & 0o777 == 0o622
+    os.close(theirs)
+    os.close(ours)
 
 
 def test_clear_empties_both_and_writing_goes_on(tmp_path: Path) -> None:

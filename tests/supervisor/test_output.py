@@ -34,7 +34,7 @@ def feed(*chunks: bytes) -> list[str]:
     """Lines that a reader keeps of `chunks`, written one after another."""
     ours, theirs = os.pipe()
     os.set_blocking(ours, False)
-    reader = OutputReader("test:0", LogFile(Path(os.devnull)))
+    reader = OutputReader("test:0", LogFile(Path(os.devnull) / "no-folder"))
     try:
         for chunk in chunks:
             os.write(theirs, chunk)
