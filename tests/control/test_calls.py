@@ -21,7 +21,7 @@ def test_a_fault_of_our_own_is_told_and_logged(monkeypatch: pytest.MonkeyPatch) 
     def broken(self: SupervisorInterface) -> Any:
         raise FileNotFoundError("/a/path")
 
-    monkeypatch.setattr(SupervisorInterface, "get_pid", broken)
+    monkeypatch.setattr(SupervisorInterface, "pid", broken)
     body = xmlrpc.client.dumps((), "supervisor.getPID").encode()
     with capture_logs() as logged:
         answer = Calls(cast(Any, Mock())).answer(PEER, body)
