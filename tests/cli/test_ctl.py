@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import threading
@@ -261,8 +262,10 @@ def test_tail_follows(mini: Mini, last: str) -> None:
         try:
             wait_until(one_more, 20, "a new line comes")
         finally:
-            following.send_signal(2)
+            following.send_signal(signal.SIGINT)
             reader.join(20)
+            if reader.is_alive():
+                following.kill()
         assert following.wait(20) == 0
     assert lines[:2] == ["first\n", f"{last}\n"]
     assert lines[2].startswith("new ")
