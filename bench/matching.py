@@ -10,7 +10,7 @@ from bench.measure import Series, in_turns
 from bench.report import Figure
 from bench.run import Run
 from bench.traffic import Traffic, events, plain_patterns, traffic
-from mutt_appliance.alerter.ruleset import RuleSet
+from mutt_appliance.rules.ruleset import RuleSet
 
 FEW, SOME, MANY = 10, 1_000, 10_000
 MESSAGES = 4_000

@@ -2,7 +2,6 @@
 
 service   the loop: claim a batch, process it, write the audit rows, settle
 batch     what becomes of each event of a batch (pure)
-ruleset   which rule wins, all rules in one pass
-decide    what a rule means for an event: handling, team, environment
-patterns  unmatched messages folded, so that one kind of message is one counter
+
+The decisions themselves are in the package `rules`.
 """

@@ -10,12 +10,12 @@ from typing import Any
 import orjson
 import uuid_utils
 
-from mutt_appliance.alerter.decide import Decision, decide, decide_meta, meta_message
-from mutt_appliance.alerter.patterns import PatternHasher
-from mutt_appliance.alerter.ruleset import RuleSet
 from mutt_appliance.events.timestamps import parse_timestamp
 from mutt_appliance.queueing.dead_letter import dead_letter
 from mutt_appliance.queueing.events import UnhandledCount
+from mutt_appliance.rules.decide import Decision, decide, decide_meta, meta_message
+from mutt_appliance.rules.patterns import PatternHasher
+from mutt_appliance.rules.ruleset import RuleSet
 from mutt_appliance.store.audit import AuditRow
 
 # An alert's id follows from its event, so that a batch that is processed again makes the same alert.

@@ -7,8 +7,8 @@ import time
 
 import psycopg2
 
-from mutt_appliance.alerter.ruleset import RuleFault, RuleSet
 from mutt_appliance.process import Child
+from mutt_appliance.rules.ruleset import RuleFault, RuleSet
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.store.pool import Database
 from mutt_appliance.store.rules import load_rule_data

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Sequence
 
 from mutt_appliance.alerter.batch import Batch, BatchProcessor
-from mutt_appliance.alerter.patterns import PatternHasher
 from mutt_appliance.alerter.rule_cache import RuleCache
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.queueing.events import Claim, Settled, UnhandledPolicy
 from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.rules.patterns import PatternHasher
 from mutt_appliance.store.audit import AuditWriter
 from mutt_appliance.store.pool import Database
 from mutt_appliance.telemetry.logs import get_logger

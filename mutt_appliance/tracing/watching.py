@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import redis
 
-from mutt_appliance.alerter.patterns import PatternHasher
 from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.rules.patterns import PatternHasher
 from mutt_appliance.store.pool import Database
 from mutt_appliance.store.queries import query
 from mutt_appliance.tracing.journey import Depths, Journey, Sighting

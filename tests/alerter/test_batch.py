@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from mutt_appliance.alerter.batch import Batch, BatchProcessor
-from mutt_appliance.alerter.patterns import PatternHasher
-from mutt_appliance.alerter.ruleset import RuleSet
+from mutt_appliance.rules.patterns import PatternHasher
+from mutt_appliance.rules.ruleset import RuleSet
 from mutt_appliance.store.rules import RuleData
-from tests.alerter.oracle import make_rule
+from tests.rules.oracle import make_rule
 
 DATA = RuleData(
     rules=(

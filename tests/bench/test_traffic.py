@@ -6,7 +6,7 @@ import orjson
 
 from bench.matching import first_match
 from bench.traffic import events, plain_patterns, traffic
-from mutt_appliance.alerter.ruleset import RuleSet
+from mutt_appliance.rules.ruleset import RuleSet
 
 RULES = 200
 

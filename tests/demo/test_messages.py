@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mutt_appliance.alerter.ruleset import RuleSet
 from mutt_appliance.demo.messages import DOMAIN, HOSTNAMES, UPS, MessageMaker
 from mutt_appliance.demo.sample_rules import starter_rules
 from mutt_appliance.events.snmptrap import MARKER, enrich
+from mutt_appliance.rules.ruleset import RuleSet
 from mutt_appliance.store.rules import RuleData, RuleRow
 
 

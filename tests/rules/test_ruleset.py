@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mutt_appliance.alerter.ruleset import OVERRUNS_ALLOWED, RuleFault, RuleSet, is_below, normal_oid_prefix
+from mutt_appliance.rules.ruleset import OVERRUNS_ALLOWED, RuleFault, RuleSet, is_below, normal_oid_prefix
 from mutt_appliance.store.rules import RuleData, RuleRow
-from tests.alerter.oracle import make_rule, winner
+from tests.rules.oracle import make_rule, winner
 
 WORDS = [
     "link",

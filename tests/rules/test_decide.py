@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mutt_appliance.alerter.decide import decide, decide_meta
+from mutt_appliance.rules.decide import decide, decide_meta
 from mutt_appliance.store.rules import RuleData
-from tests.alerter.oracle import make_rule
+from tests.rules.oracle import make_rule
 
 DATA = RuleData(dev_hosts=frozenset({"lab1"}), teams={"core1": "BACKBONE"})
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mutt_appliance.alerter.patterns import PatternHasher, fold
+from mutt_appliance.rules.patterns import PatternHasher, fold
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mutt_appliance.alerter.patterndb import Pattern, PatternDb, fold_case, literal_scan
+from mutt_appliance.rules.patterndb import Pattern, PatternDb, fold_case, literal_scan
 from mutt_appliance.store.rules import RuleData, RuleRow
 
 # A rule that overran its time this often is off until the rules are loaded again.
