@@ -24,7 +24,7 @@ FAULT_MAX_CHARS = 300
 class RuleCache:
     """Loads and compiles rules in a thread of its own; `current` is what the worker matches with.
 
-    Loaded at start, every CACHE_RELOAD_INTERVAL seconds, and at once after SIGHUP.
+    Loaded at start, every CACHE_RELOAD_INTERVAL seconds, and at once after SIGHUP or word of a change.
     """
 
     def __init__(self, child: Child, database: Database, metrics: AlerterMetrics) -> None:
@@ -34,6 +34,7 @@ class RuleCache:
         self.current: RuleSet | None = None
         self.loaded = threading.Event()
         self._wake = threading.Event()
+        self._asked = threading.Event()
         self._told_round = 0
         child.health.set("rules", False, "not loaded yet")
 
@@ -42,13 +43,19 @@ class RuleCache:
         threading.Thread(target=self._loop, name="rules", daemon=True).start()
 
     def reload(self) -> None:
-        """Load again at once (SIGHUP)."""
+        """Load again at once and tell the supervisor (SIGHUP)."""
+        self._asked.set()
+        self._wake.set()
+
+    def refresh(self) -> None:
+        """Load again at once: somebody changed them."""
         self._wake.set()
 
     def _loop(self) -> None:
         while not self._child.stopping.is_set():
-            asked = self._wake.is_set()
             self._wake.clear()
+            asked = self._asked.is_set()
+            self._asked.clear()
             # Read before the rules are: a load that began before a reload was asked for does not answer it.
             number = self._child.reload_round
             error = self._load()

@@ -8,6 +8,7 @@ from mutt_appliance.alerter.shared import Shared
 from mutt_appliance.alerter.upkeep import Upkeep
 from mutt_appliance.alerter.worker import Worker
 from mutt_appliance.process import Child, look_less_for_cycles
+from mutt_appliance.queueing.changes import ChangeListener
 from mutt_appliance.store.maintenance import start_maintenance_thread
 from mutt_appliance.telemetry.endpoints import serve_endpoints_in_thread
 from mutt_appliance.telemetry.logs import get_logger
@@ -27,6 +28,7 @@ def run(child: Child) -> None:
     workers = [Worker(shared, number) for number in range(child.settings.alerter_batches_at_once)]
     start_maintenance_thread(child, shared.database)
     shared.rules.start()
+    ChangeListener(shared.client, shared.keys, {"rules": shared.rules.refresh}, child.stopping).start()
     Upkeep(shared, [worker.lease for worker in workers]).start()
     look_less_for_cycles()
     for worker in workers:

@@ -13,6 +13,7 @@
     mutt:rate_limit:moog              zset    requests of the sliding window, by time (µs)
     mutt:dlq:ingest|alerter|moog      list    dead letters, new ones at the left
     mutt:traced                       list    deliveries of traced alerts (mutt-ctl send), new ones at the left
+    mutt:changes                      channel what changed, for who keeps a copy: rules, config
     mutt:unhandled:{host}:{hash}      string  count of unmatched events of one pattern of one host
     mutt:unhandled:triggered:{host}:{hash}    the same, after its meta-alert was sent
     mutt:metrics:{1m|1h|24h}:{n}      string  accepted events in window number n
@@ -70,6 +71,7 @@ class KeySpace:
         self.alert_queue = tag + settings.alert_queue_name
         self.retry = tag + settings.moog_retry_set_name
         self.traced = tag + "mutt:traced"
+        self.changes = tag + "mutt:changes"
         self.rate_limit = tag + settings.moog_rate_limit_key
         self.metrics_prefix = tag + settings.metrics_prefix
         self._dedup_prefix = tag + settings.ingest_dedup_prefix

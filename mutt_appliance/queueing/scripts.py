@@ -21,4 +21,4 @@ def script_source(name: str) -> str:
 
 def text(value: bytes | str) -> str:
     """A Redis answer as text."""
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

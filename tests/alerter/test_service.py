@@ -132,6 +132,19 @@ def test_sighup_loads_a_changed_rule_and_tells_the_supervisor(
     assert alerter.metric("mutt_alerter_cache_rule_errors") == 1
 
 
+def test_a_changed_rule_is_taken_on_word_of_it(start: StartAlerter) -> None:
+    alerter = start(("contains", "first"))
+    wait_until(
+        lambda: alerter.client.pubsub_numsub(alerter.keys.changes)[0][1] == 1,
+        message="it listens for changes",
+    )
+    alerter.sql(RULE.format(kind="contains", text="second"))
+    alerter.client.publish(alerter.keys.changes, "rules")
+    wait_until(
+        lambda: alerter.metric("mutt_alerter_cache_rules_count") == 2, message="the new rule is in force"
+    )
+
+
 def test_rules_are_loaded_again_by_themselves(start: StartAlerter) -> None:
     alerter = start(("contains", "first"), cache_reload_interval=1)
     alerter.sql(RULE.format(kind="contains", text="second"))
