@@ -48,7 +48,7 @@ class ChangeListener:
     ) -> None:
         self._client = client
         self._channel = keys.changes
-        self._callbacks: dict[str, Callable[[], None]] = dict(callbacks)
+        self._callbacks = {str(name): callback for name, callback in callbacks.items()}
         self._stopping = stopping
         self.connected = threading.Event()
 
