@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
-from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
+from mutt_appliance.store.history import note
 from mutt_appliance.store.queries import query
+from mutt_appliance.store.rule_editing import ENTITY
 from mutt_appliance.store.rule_files import RuleSpec
 
 
@@ -68,18 +68,11 @@ def load_rules(conn: Connection, wanted: Sequence[RuleSpec], changed_by: str, *,
         for spec in plan.added:
             cursor.execute(query("insert_rule"), asdict(spec))
             ((number,),) = cursor.fetchall()
-            _note(cursor, changed_by, "create", number, None, spec)
+            note(cursor, changed_by, "create", ENTITY, number, None, asdict(spec))
         for rule, spec in plan.changed:
             cursor.execute(query("update_rule"), {**asdict(spec), "id": rule.id})
-            _note(cursor, changed_by, "update", rule.id, rule.spec, spec)
+            note(cursor, changed_by, "update", ENTITY, rule.id, asdict(rule.spec), asdict(spec))
         for rule in plan.deleted:
             cursor.execute("DELETE FROM alert_rules WHERE id = %s", (rule.id,))
-            _note(cursor, changed_by, "delete", rule.id, rule.spec, None)
+            note(cursor, changed_by, "delete", ENTITY, rule.id, asdict(rule.spec), None)
     return plan
-
-
-def _note(
-    cursor: Cursor, changed_by: str, action: str, number: int, before: RuleSpec | None, after: RuleSpec | None
-) -> None:
-    documents = [json.dumps(asdict(spec)) if spec else None for spec in (before, after)]
-    cursor.execute(query("insert_config_audit"), (changed_by, action, "alert_rule", str(number), *documents))

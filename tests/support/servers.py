@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -80,13 +81,17 @@ class _Server:
 
     def pause(self) -> None:
         """Freeze the server: connections are accepted by the kernel, nothing answers."""
-        for pid in self._tree():
-            os.kill(pid, signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Undo `pause`."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
         for pid in self._tree():
-            os.kill(pid, signal.SIGCONT)
+            # One that served a single connection may be gone by now.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def close(self) -> None:
         """Kill what still runs and remove the folder if it is ours."""
