@@ -6,12 +6,12 @@
 # against glibc 2.28 wherever it runs. What CPython needs beside glibc is linked in statically and hidden,
 # so that it cannot clash with the copies that wheels bring.
 #
-#   MUTT_BUILD_CACHE   where it is kept: ${XDG_CACHE_HOME:-~/.cache}/mutt
+#   PYTHON_BUILD_CACHE where it is kept: ${XDG_CACHE_HOME:-~/.cache}/mutt
 set -euo pipefail
 
 script=$(readlink -f "$0")
 key=$(sha256sum "$script" | cut -c1-12)
-cache=${MUTT_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mutt}
+cache=${PYTHON_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mutt}
 home=$cache/python-$key
 if [ -x "$home/bin/python3" ]; then
     echo "$home"

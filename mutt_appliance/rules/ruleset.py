@@ -90,6 +90,9 @@ class RuleSet:
         if not rule.match_string:
             self.faults.append(RuleFault(rule.id, "match_string is empty and would match every event"))
             return
+        if "\0" in rule.match_string:
+            self.faults.append(RuleFault(rule.id, "match_string has a NUL character, which no message has"))
+            return
         self._oid[rank] = oid
         if rule.match_type == "contains":
             texts[rank] = rule.match_string

@@ -84,8 +84,11 @@ def box(repository: Path) -> Iterator[Box]:
         **{folder: folder for folder in (REPOSITORY, Path(sys.base_prefix))},
     }
     with Box(shown) as box:
+        # Not mounted over: this checkout may lie below /tmp, and is shown there.
+        box.run("mount", "-o", "remount,noexec,nosuid,nodev", "/tmp")
+        box.run("mount", "-t", "tmpfs", "-o", "noexec,nosuid,nodev,mode=1777", "tmpfs", "/var/tmp")
         for folder in ("/tmp", "/var/tmp"):
-            box.run("mount", "-t", "tmpfs", "-o", "noexec,nosuid,nodev,mode=1777", "tmpfs", folder)
+            assert "noexec" in box.output("findmnt", "-no", "OPTIONS", folder)
         box.run("cp", f"{REPO_INSIDE}/mutt.repo", "/etc/yum.repos.d/mutt.repo")
         box.run("dnf", "-y", "-q", "install", "el8-stub")
         yield box

@@ -67,6 +67,10 @@ def rules(draw: st.DrawFn) -> list[RuleRow]:
     return made
 
 
+# The ingestor refuses events that hold one.
+WITHOUT_NUL = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+
+
 def compiled(rows: list[RuleRow], **options: object) -> RuleSet:
     """A rule set in the order in which the database gives the rules."""
     ordered = sorted(rows, key=lambda rule: (rule.priority, rule.id))
@@ -98,10 +102,19 @@ def test_the_winner_is_the_one_the_plain_matcher_finds(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(min_size=1, max_size=8), st.text(max_size=30), st.text(max_size=30))
+@given(st.text(WITHOUT_NUL, min_size=1, max_size=8), st.text(max_size=30), st.text(max_size=30))
 def test_contains_finds_its_text_wherever_it_stands(text: str, before: str, after: str) -> None:
     rule_set = compiled([make_rule(1, match_string=text)])
     assert match(rule_set, before + text + after) == 1
+
+
+@pytest.mark.parametrize("match_type", ["contains", "regex"])
+def test_a_rule_with_a_nul_is_left_out_and_told(match_type: str) -> None:
+    rule_set = compiled(
+        [make_rule(1, match_string="\0", match_type=match_type), make_rule(2, match_string="a")]
+    )
+    assert [(fault.rule_id, "NUL" in fault.reason) for fault in rule_set.faults] == [(1, True)]
+    assert match(rule_set, "a") == 2
 
 
 @pytest.mark.parametrize(
