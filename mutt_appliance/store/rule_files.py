@@ -88,6 +88,11 @@ def render_rules(specs: Iterable[RuleSpec]) -> str:
     return yaml.dump({"rules": entries}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
+def problems_of(spec: RuleSpec) -> list[str]:
+    """Every fault of one rule, as `field=value: must be …`."""
+    return list(_problems(asdict(spec)))
+
+
 class _Dumper(yaml.SafeDumper):
     """YAML's writer, which leaves line ends of Unicode as they are outside double quotes; its reader folds them."""
 

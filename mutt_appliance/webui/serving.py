@@ -1,0 +1,102 @@
+"""Operations as routes: who asks, may they, is it right, and what became of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+
+from aiohttp import web
+
+from mutt_appliance.queueing.client import RedisError
+from mutt_appliance.store.editing import ConflictError, NotFoundError, VersionError
+from mutt_appliance.store.errors import StoreUnavailable
+from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.metrics import WebuiMetrics
+from mutt_appliance.webui.access import Person
+from mutt_appliance.webui.keyring import KeyRing
+from mutt_appliance.webui.operations import PREFIX, Operation, checked_call
+from mutt_appliance.webui.problems import Problem
+from mutt_appliance.webui.stores import Stores
+
+log = get_logger("webui.api")
+KEY_HEADER = "X-API-KEY"
+RETRY_AFTER = {"Retry-After": "5"}
+AioHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def add_operations(
+    app: web.Application,
+    operations: Iterable[Operation],
+    stores: Stores,
+    keyring: KeyRing,
+    metrics: WebuiMetrics,
+) -> None:
+    """Serve `operations` below PREFIX; what is none of them is answered as a problem too."""
+    for one in operations:
+        app.router.add_route(one.method, PREFIX + one.path, _route(one, stores, keyring, metrics))
+
+
+@web.middleware
+async def problems_below_api(request: web.Request, handler: AioHandler) -> web.StreamResponse:
+    """Give aiohttp's own errors (404, 405) the form of the others."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if not request.path.startswith(PREFIX) or error.status < 400:
+            raise
+        status = HTTPStatus(error.status)
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return Problem(
+            status, f"{request.method} {request.path[:80]}: {status.description}", (), headers
+        ).response()
+
+
+def _route(one: Operation, stores: Stores, keyring: KeyRing, metrics: WebuiMetrics) -> AioHandler:
+    endpoint = PREFIX + one.path
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        started = time.perf_counter()
+        try:
+            person = await who_asks(request, keyring)
+            if not person.may(one.role):
+                raise Problem(
+                    HTTPStatus.FORBIDDEN, f"{person.name} is {person.role.word}; this needs {one.role.word}"
+                )
+            call = await checked_call(one, request, stores, person)
+            response = (await one.handler(call)).response()
+        except Exception as error:  # noqa: BLE001 - every error is an answer, and ours are logged
+            response = as_problem(error, one.name).response()
+        metrics.requests.labels(endpoint=endpoint, status=str(response.status)).inc()
+        metrics.latency.labels(endpoint=endpoint).observe(time.perf_counter() - started)
+        return response
+
+    return answer
+
+
+async def who_asks(request: web.Request, keyring: KeyRing) -> Person:
+    """The person whose key the request has; raises Problem 401."""
+    person = await keyring.person(request.headers.get(KEY_HEADER, ""))
+    if person is None:
+        raise Problem(HTTPStatus.UNAUTHORIZED, f"{KEY_HEADER} is missing or no key of this appliance")
+    return person
+
+
+def as_problem(error: Exception, where: str) -> Problem:
+    """What an error is to the caller; those that are a fault of ours are logged."""
+    match error:
+        case Problem():
+            return error
+        case NotFoundError():
+            return Problem(HTTPStatus.NOT_FOUND, str(error))
+        case ConflictError():
+            return Problem(HTTPStatus.CONFLICT, str(error))
+        case VersionError():
+            return Problem(HTTPStatus.PRECONDITION_FAILED, f"{error}: look at it again before you change it")
+        case StoreUnavailable() | RedisError() | OSError():
+            log.warning("a store is away", operation=where, error=str(error))
+            return Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, "a store does not answer: try again", (), RETRY_AFTER
+            )
+    log.error("request failed", operation=where, exc_info=error)
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of MUTT: its log says more")

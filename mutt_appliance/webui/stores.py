@@ -1,0 +1,64 @@
+"""The stores as the web UI's event loop sees them: Redis directly, PostgreSQL from threads, both timed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+import redis.asyncio
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from mutt_appliance.process import Child
+from mutt_appliance.queueing.changes import Change, tell
+from mutt_appliance.queueing.client import RedisError, async_client
+from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.store.pool import Database
+from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.metrics import WebuiMetrics
+
+log = get_logger("webui.stores")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Stores:
+    """Redis, its keys, and the database of one web UI process."""
+
+    def __init__(self, child: Child, metrics: WebuiMetrics) -> None:
+        self.redis: redis.asyncio.Redis = async_client(child.settings, child.secrets, child.name)
+        self.keys = KeySpace(child.settings)
+        self.database = Database(child.settings, child.secrets, f"mutt {child.name}")
+        self._metrics = metrics
+
+    async def run(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`work(connection, …)` in one transaction and a thread; its name is the operation of the metric.
+
+        Raises StoreUnavailable, and what `work` raises.
+        """
+
+        def in_thread() -> T:
+            with self.database.connection() as conn:
+                return work(conn, *args, **kwargs)
+
+        started = time.perf_counter()
+        try:
+            return await asyncio.to_thread(in_thread)
+        finally:
+            millis = (time.perf_counter() - started) * 1000
+            self._metrics.db_latency.labels(operation=work.__name__).observe(millis)
+
+    async def tell(self, change: Change) -> None:
+        """Say that something changed. Without Redis the others find out in their own time."""
+        try:
+            await tell(self.redis, self.keys, change)
+        except (RedisError, OSError) as error:
+            log.warning("a change was written, but nobody was told", change=change, error=str(error))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.redis.aclose()
+        self.database.close()
