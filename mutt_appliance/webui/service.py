@@ -1,26 +1,29 @@
-"""The web UI process: GET / (status, with the API key), /health and /metrics."""
+"""The web UI process: GET / (status, with the API key), the API below /api/v1, /health and /metrics."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import time
 
 import psycopg2
-import redis.asyncio
 import uvloop
 from aiohttp import web
+from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from mutt_appliance.process import Child
-from mutt_appliance.queueing.client import RedisError, async_client
-from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.store.errors import StoreUnavailable
-from mutt_appliance.store.pool import Database
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import WebuiMetrics
+from mutt_appliance.webui.access import same_key
+from mutt_appliance.webui.api import OPERATIONS
+from mutt_appliance.webui.keyring import KeyRing
+from mutt_appliance.webui.operations import BODY_MAX_BYTES
+from mutt_appliance.webui.serving import KEY_HEADER, add_document, add_operations, problems_below_api
 from mutt_appliance.webui.status import PipelineState, read_state, render, summary
+from mutt_appliance.webui.stores import Stores
 
 log = get_logger("webui")
 TICK_SECS = 0.5
@@ -35,8 +38,10 @@ def run(child: Child) -> None:
 
 async def _serve(child: Child) -> None:
     webui = Webui(child)
-    app = web.Application()
+    app = web.Application(middlewares=[problems_below_api], client_max_size=BODY_MAX_BYTES)
     app.router.add_get("/", webui.status)
+    add_operations(app, OPERATIONS, webui.stores, KeyRing(child, webui.stores), webui.metrics)
+    add_document(app, OPERATIONS)
     add_endpoints(app, child.settings.mutt_runtime_dir, child.spec.role)
     runner = await serve(app, child.sockets["http"])
     stopping = asyncio.Event()
@@ -62,25 +67,21 @@ class Webui:
 
     def __init__(self, child: Child) -> None:
         self._child = child
-        self._client: redis.asyncio.Redis = async_client(child.settings, child.secrets, child.name)
-        self._keys = KeySpace(child.settings)
-        self._database = Database(child.settings, child.secrets, f"mutt {child.name}")
-        self._metrics = WebuiMetrics()
+        self.metrics = WebuiMetrics()
+        self.stores = Stores(child, self.metrics)
 
     async def status(self, request: web.Request) -> web.Response:
         """The pipeline in plain text; 503 when something is wrong."""
         started = time.perf_counter()
         response = await self._status(request)
-        self._metrics.requests.labels(endpoint="/", status=str(response.status)).inc()
-        self._metrics.latency.labels(endpoint="/").observe(time.perf_counter() - started)
+        self.metrics.requests.labels(endpoint="/", status=str(response.status)).inc()
+        self.metrics.latency.labels(endpoint="/").observe(time.perf_counter() - started)
         return response
 
     async def _status(self, request: web.Request) -> web.Response:
-        given = request.headers.get("X-API-KEY", "")
         # Asked for each time: a reload may have brought a new one.
-        key = self._child.secrets.webui_api_key
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), key.encode()):
-            text = "X-API-KEY is missing or not the WEBUI_API_KEY of this appliance\n"
+        if not same_key(request.headers.get(KEY_HEADER, ""), self._child.secrets.webui_api_key):
+            text = f"{KEY_HEADER} is missing or not the WEBUI_API_KEY of this appliance\n"
             return web.Response(text=text, status=401)
         well, text = render(await self._state(), self._child.settings.mutt_runtime_dir)
         return web.Response(text=text, status=200 if well else 503)
@@ -88,7 +89,7 @@ class Webui:
     async def _state(self) -> PipelineState | None:
         try:
             async with asyncio.timeout(self._child.settings.redis_timeout):
-                return await read_state(self._client, self._keys)
+                return await read_state(self.stores.redis, self.stores.keys)
         except (RedisError, OSError, TimeoutError):
             return None
 
@@ -101,23 +102,17 @@ class Webui:
         settings = self._child.settings
         try:
             async with asyncio.timeout(settings.redis_timeout):
-                await self._client.ping()
+                await self.stores.redis.ping()
         except (RedisError, OSError, TimeoutError) as error:
             self._note("redis", False, f"{settings.redis_address} does not answer: {type(error).__name__}")
         else:
             self._note("redis", True, "ok")
         try:
-            await asyncio.to_thread(self._ask_database)
+            await self.stores.run(probe)
         except (StoreUnavailable, psycopg2.Error) as error:
             self._note("database", False, str(error).strip())
         else:
             self._note("database", True, "ok")
-
-    def _ask_database(self) -> None:
-        started = time.perf_counter()
-        with self._database.connection() as conn, conn.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        self._metrics.db_latency.labels(operation="probe").observe((time.perf_counter() - started) * 1000)
 
     def _note(self, component: str, ok: bool, detail: str) -> None:
         if self._child.health.set(component, ok, detail):
@@ -125,5 +120,10 @@ class Webui:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
-        self._database.close()
+        await self.stores.close()
+
+
+def probe(conn: Connection) -> None:
+    """Ask the database for nothing."""
+    with conn.cursor() as cursor:
+        cursor.execute("SELECT 1")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 
+import orjson
 from aiohttp import web
 
 from mutt_appliance.queueing.client import RedisError
@@ -15,7 +16,8 @@ from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import WebuiMetrics
 from mutt_appliance.webui.access import Person
 from mutt_appliance.webui.keyring import KeyRing
-from mutt_appliance.webui.operations import PREFIX, Operation, checked_call
+from mutt_appliance.webui.openapi import document
+from mutt_appliance.webui.operations import JSON, PREFIX, Operation, checked_call
 from mutt_appliance.webui.problems import Problem
 from mutt_appliance.webui.stores import Stores
 
@@ -35,6 +37,16 @@ def add_operations(
     """Serve `operations` below PREFIX; what is none of them is answered as a problem too."""
     for one in operations:
         app.router.add_route(one.method, PREFIX + one.path, _route(one, stores, keyring, metrics))
+
+
+def add_document(app: web.Application, operations: Sequence[Operation]) -> None:
+    """Serve the OpenAPI document of `operations`, to everybody: it is in the source anyway."""
+    body = orjson.dumps(document(operations), option=orjson.OPT_INDENT_2) + b"\n"
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, headers={"Content-Type": JSON})
+
+    app.router.add_get(f"{PREFIX}/openapi.json", answer)
 
 
 @web.middleware

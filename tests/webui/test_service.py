@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 import redis
 import requests
 
 from mutt_appliance.config import Settings
-from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.queueing.keys import KeySpace
-from mutt_appliance.secrets import Secrets
 from mutt_appliance.telemetry.health import HealthBoard
-from mutt_appliance.telemetry.metrics import enable_pool_metrics
 from mutt_appliance.telemetry.rates import counter_keys
-from mutt_appliance.webui.service import run
 from mutt_appliance.webui.status import ROLES
-from tests.conftest import MakeSettings, Stores
-from tests.support.children import TEST_SECRETS, ChildFactory
+from tests.conftest import Stores
+from tests.support.children import TEST_SECRETS
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    return make_settings()
-
-
-@pytest.fixture
-def url(settings: Settings, child_for: ChildFactory) -> Iterator[str]:
-    enable_pool_metrics(settings.mutt_runtime_dir, "webui", 0)
-    child = child_for("webui", settings)
-    thread = threading.Thread(target=run, args=(child,))
-    thread.start()
-    wait_until(lambda: any(r["kind"] == "ready" for r in child_for.reports(child)), message="it serves")
-    yield f"http://127.0.0.1:{settings.server_port_webui}"
-    child.request_stop()
-    thread.join(20)
-    assert not thread.is_alive()
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[redis.Redis]:
-    made = blocking_client(settings, Secrets(), "test")
-    yield made
-    made.close()
 
 
 def status(url: str, key: str = TEST_SECRETS.webui_api_key) -> requests.Response:
