@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from mutt_appliance.config import Settings
 from mutt_appliance.webui.access import Person, Role
 from mutt_appliance.webui.problems import FieldFault, Problem, faults_of, invalid
 from mutt_appliance.webui.stores import Stores
@@ -27,6 +28,7 @@ VERSION_TAG = re.compile(r'"(\d{1,9})"')
 class Call:
     """One call of an operation, checked: `path`, `query` and `body` are instances of its models."""
 
+    settings: Settings
     stores: Stores
     person: Person
     path: Any
@@ -110,7 +112,9 @@ def operation(
     return declare
 
 
-async def checked_call(one: Operation, request: web.Request, stores: Stores, person: Person) -> Call:
+async def checked_call(
+    one: Operation, request: web.Request, settings: Settings, stores: Stores, person: Person
+) -> Call:
     """The call that `request` makes of `one`; raises Problem with every field that is wrong."""
     faults: list[FieldFault] = []
     path = _checked(one.path_model, dict(request.match_info), "path", faults)
@@ -120,7 +124,7 @@ async def checked_call(one: Operation, request: web.Request, stores: Stores, per
         body = _checked(one.body_model, await _json_body(request), "body", faults, strict=True)
     if faults:
         raise invalid(faults)
-    return Call(stores, person, path, query, body, _if_version(one, request))
+    return Call(settings, stores, person, path, query, body, _if_version(one, request))
 
 
 def _checked(

@@ -1,5 +1,11 @@
 """The operations below /api/v1, a module for each thing they are about."""
 
-from mutt_appliance.webui.api import dev_hosts, keys, rules, teams
+from mutt_appliance.webui.api import audit_logs, dev_hosts, keys, rules, teams
 
-OPERATIONS = (*rules.OPERATIONS, *dev_hosts.OPERATIONS, *teams.OPERATIONS, *keys.OPERATIONS)
+OPERATIONS = (
+    *rules.OPERATIONS,
+    *dev_hosts.OPERATIONS,
+    *teams.OPERATIONS,
+    *keys.OPERATIONS,
+    *audit_logs.OPERATIONS,
+)
