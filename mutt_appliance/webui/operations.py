@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from mutt_appliance.config import Settings
+from mutt_appliance.queueing.changes import Change
 from mutt_appliance.webui.access import Person, Role
 from mutt_appliance.webui.problems import FieldFault, Problem, faults_of, invalid
 from mutt_appliance.webui.stores import Stores
@@ -28,7 +28,6 @@ VERSION_TAG = re.compile(r'"(\d{1,9})"')
 class Call:
     """One call of an operation, checked: `path`, `query` and `body` are instances of its models."""
 
-    settings: Settings
     stores: Stores
     person: Person
     path: Any
@@ -76,6 +75,7 @@ class Operation:
     body_model: type[BaseModel] | None
     problems: tuple[HTTPStatus, ...]
     versioned: bool
+    changes: Change | None
 
     @property
     def name(self) -> str:
@@ -101,20 +101,34 @@ def operation(
     body: type[BaseModel] | None = None,
     problems: tuple[HTTPStatus, ...] = (),
     versioned: bool = False,
+    changes: Change | None = None,
 ) -> Callable[[Handler], Operation]:
-    """Declare the decorated coroutine as an operation; `versioned` ones take If-Match."""
+    """Declare the decorated coroutine as an operation.
+
+    `versioned` ones take If-Match; what one `changes` is told to whoever keeps a copy, once it has succeeded.
+    """
 
     def declare(handler: Handler) -> Operation:
         return Operation(
-            method, path, tag, role, handler, answer, status, path_model, query, body, problems, versioned
+            method,
+            path,
+            tag,
+            role,
+            handler,
+            answer,
+            status,
+            path_model,
+            query,
+            body,
+            problems,
+            versioned,
+            changes,
         )
 
     return declare
 
 
-async def checked_call(
-    one: Operation, request: web.Request, settings: Settings, stores: Stores, person: Person
-) -> Call:
+async def checked_call(one: Operation, request: web.Request, stores: Stores, person: Person) -> Call:
     """The call that `request` makes of `one`; raises Problem with every field that is wrong."""
     faults: list[FieldFault] = []
     path = _checked(one.path_model, dict(request.match_info), "path", faults)
@@ -124,7 +138,7 @@ async def checked_call(
         body = _checked(one.body_model, await _json_body(request), "body", faults, strict=True)
     if faults:
         raise invalid(faults)
-    return Call(settings, stores, person, path, query, body, _if_version(one, request))
+    return Call(stores, person, path, query, body, _if_version(one, request))
 
 
 def _checked(

@@ -40,7 +40,7 @@ async def _serve(child: Child) -> None:
     webui = Webui(child)
     app = web.Application(middlewares=[problems_below_api], client_max_size=BODY_MAX_BYTES)
     app.router.add_get("/", webui.status)
-    add_operations(app, OPERATIONS, child.settings, webui.stores, KeyRing(child, webui.stores), webui.metrics)
+    add_operations(app, OPERATIONS, webui.stores, KeyRing(child, webui.stores), webui.metrics)
     add_document(app, OPERATIONS)
     add_endpoints(app, child.settings.mutt_runtime_dir, child.spec.role)
     runner = await serve(app, child.sockets["http"])

@@ -9,7 +9,6 @@ from http import HTTPStatus
 import orjson
 from aiohttp import web
 
-from mutt_appliance.config import Settings
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.store.editing import ConflictError, NotFoundError, VersionError
 from mutt_appliance.store.errors import StoreUnavailable
@@ -31,14 +30,13 @@ AioHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def add_operations(
     app: web.Application,
     operations: Iterable[Operation],
-    settings: Settings,
     stores: Stores,
     keyring: KeyRing,
     metrics: WebuiMetrics,
 ) -> None:
     """Serve `operations` below PREFIX; what is none of them is answered as a problem too."""
     for one in operations:
-        app.router.add_route(one.method, PREFIX + one.path, _route(one, settings, stores, keyring, metrics))
+        app.router.add_route(one.method, PREFIX + one.path, _route(one, stores, keyring, metrics))
 
 
 def add_document(app: web.Application, operations: Sequence[Operation]) -> None:
@@ -66,9 +64,7 @@ async def problems_below_api(request: web.Request, handler: AioHandler) -> web.S
         ).response()
 
 
-def _route(
-    one: Operation, settings: Settings, stores: Stores, keyring: KeyRing, metrics: WebuiMetrics
-) -> AioHandler:
+def _route(one: Operation, stores: Stores, keyring: KeyRing, metrics: WebuiMetrics) -> AioHandler:
     endpoint = PREFIX + one.path
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -79,8 +75,11 @@ def _route(
                 raise Problem(
                     HTTPStatus.FORBIDDEN, f"{person.name} is {person.role.word}; this needs {one.role.word}"
                 )
-            call = await checked_call(one, request, settings, stores, person)
-            response = (await one.handler(call)).response()
+            call = await checked_call(one, request, stores, person)
+            reply = await one.handler(call)
+            if one.changes is not None:
+                await stores.tell(one.changes)
+            response = reply.response()
         except Exception as error:  # noqa: BLE001 - every error is an answer, and ours are logged
             response = as_problem(error, one.name).response()
         metrics.requests.labels(endpoint=endpoint, status=str(response.status)).inc()

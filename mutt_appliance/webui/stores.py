@@ -24,9 +24,10 @@ T = TypeVar("T")
 
 
 class Stores:
-    """Redis, its keys, and the database of one web UI process."""
+    """Redis, its keys, and the database of one web UI process, with the settings they come from."""
 
     def __init__(self, child: Child, metrics: WebuiMetrics) -> None:
+        self.settings = child.settings
         self.redis: redis.asyncio.Redis = async_client(child.settings, child.secrets, child.name)
         self.keys = KeySpace(child.settings)
         self.database = Database(child.settings, child.secrets, f"mutt {child.name}")

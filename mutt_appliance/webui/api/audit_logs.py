@@ -78,7 +78,7 @@ async def list_audit_logs(call: Call) -> Reply:
     Page numbers reach as far as the first 20,000 rows; a cursor reaches everywhere.
     """
     query: AuditQuery = call.query
-    limit = query.limit or call.settings.audit_log_page_size
+    limit = query.limit or call.stores.settings.audit_log_page_size
     skipped = (query.page - 1) * limit if query.cursor is None else 0
     if skipped > SKIPPED_MAX:
         far = f"{query.page}: is more than {SKIPPED_MAX} rows away: follow next_cursor, or narrow the time"

@@ -47,6 +47,7 @@ async def list_dev_hosts(call: Call) -> Reply:
     "/dev-hosts",
     tag=TAG,
     role=Role.OPERATOR,
+    changes="rules",
     body=DevHostIn,
     answer=DevHost,
     status=HTTPStatus.CREATED,
@@ -56,7 +57,6 @@ async def add_one_dev_host(call: Call) -> Reply:
     """Add a dev host."""
     body: DevHostIn = call.body
     host = await call.stores.run(add_dev_host, body.hostname, body.note, call.person.name)
-    await call.stores.tell("rules")
     return Reply(asdict(host), HTTPStatus.CREATED)
 
 
@@ -65,6 +65,7 @@ async def add_one_dev_host(call: Call) -> Reply:
     "/dev-hosts/{hostname}",
     tag=TAG,
     role=Role.OPERATOR,
+    changes="rules",
     path_model=HostPath,
     status=HTTPStatus.NO_CONTENT,
     problems=(HTTPStatus.NOT_FOUND,),
@@ -72,7 +73,6 @@ async def add_one_dev_host(call: Call) -> Reply:
 async def delete_dev_host(call: Call) -> Reply:
     """Remove a dev host."""
     await call.stores.run(remove_dev_host, call.path.hostname, call.person.name)
-    await call.stores.tell("rules")
     return Reply(status=HTTPStatus.NO_CONTENT)
 
 

@@ -28,8 +28,6 @@ TAG = "Rules"
 PROBLEM = re.compile(r"(\w+)(?:=|: )(.*)", re.DOTALL)
 MatchType = Literal["contains", "regex", "oid_prefix"]
 Handling = Literal["Page_and_ticket", "Page_only", "Ticket_only", "Log_only", "Suppress"]
-Severity = Field(None, ge=0, le=7, description="Only events of this severity (0 emergency to 7 debug)")
-Priority = Field(100, ge=-LARGEST_INTEGER, le=LARGEST_INTEGER, description="The lowest is tried first")
 
 
 class RulePath(Strict):
@@ -38,8 +36,8 @@ class RulePath(Strict):
     id: Number
 
 
-class RuleIn(Strict):
-    """A new rule."""
+class RuleFields(Strict):
+    """What a new rule and a change have in common."""
 
     match_string: Text | None = Field(
         None, description="What the message contains (in any case), or the expression"
@@ -47,31 +45,32 @@ class RuleIn(Strict):
     trap_oid: Text | None = Field(
         None, description="Only traps at or below this OID, such as 1.3.6.1.6.3.1.1.5"
     )
-    syslog_severity: int | None = Severity
+    syslog_severity: int | None = Field(
+        None, ge=0, le=7, description="Only events of this severity (0 emergency to 7 debug)"
+    )
     match_type: MatchType = "contains"
-    priority: int = Priority
-    prod_handling: Handling = Field(description="What happens to events of production hosts")
-    dev_handling: Handling = Field(description="What happens to events of development hosts")
+    priority: int = Field(
+        100, ge=-LARGEST_INTEGER, le=LARGEST_INTEGER, description="The lowest is tried first"
+    )
     team_assignment: Text | None = Field(None, description="The team; without one that of the host")
     is_active: bool = True
     description: Text | None = None
 
 
-class RuleChange(Strict):
+class RuleIn(RuleFields):
+    """A new rule."""
+
+    prod_handling: Handling = Field(description="What happens to events of production hosts")
+    dev_handling: Handling = Field(description="What happens to events of development hosts")
+
+
+class RuleChange(RuleFields):
     """What changes of a rule; fields that are left out stay as they are."""
 
     model_config = ConfigDict(json_schema_extra=without_defaults)
 
-    match_string: Text | None = None
-    trap_oid: Text | None = None
-    syslog_severity: int | None = Severity
-    match_type: MatchType = "contains"
-    priority: int = Priority
     prod_handling: Handling = "Log_only"
     dev_handling: Handling = "Log_only"
-    team_assignment: Text | None = None
-    is_active: bool = True
-    description: Text | None = None
 
 
 class Rule(RuleIn):
@@ -122,6 +121,7 @@ async def list_rules(call: Call) -> Reply:
     "/rules",
     tag=TAG,
     role=Role.OPERATOR,
+    changes="rules",
     body=RuleIn,
     answer=Rule,
     status=HTTPStatus.CREATED,
@@ -135,7 +135,6 @@ async def create_one_rule(call: Call) -> Reply:
     spec = RuleSpec(**call.body.model_dump())
     _check(spec)
     rule = await call.stores.run(create_rule, spec, call.person.name)
-    await call.stores.tell("rules")
     return Reply(_document(rule), HTTPStatus.CREATED, rule.version, {"Location": f"/api/v1/rules/{rule.id}"})
 
 
@@ -159,6 +158,7 @@ async def get_rule(call: Call) -> Reply:
     "/rules/{id}",
     tag=TAG,
     role=Role.OPERATOR,
+    changes="rules",
     path_model=RulePath,
     body=RuleChange,
     answer=Rule,
@@ -178,7 +178,6 @@ async def update_one_rule(call: Call) -> Reply:
         return changed
 
     rule = await call.stores.run(update_rule, call.path.id, change, call.person.name, call.if_version)
-    await call.stores.tell("rules")
     return Reply(_document(rule), version=rule.version)
 
 
@@ -187,6 +186,7 @@ async def update_one_rule(call: Call) -> Reply:
     "/rules/{id}",
     tag=TAG,
     role=Role.OPERATOR,
+    changes="rules",
     path_model=RulePath,
     status=HTTPStatus.NO_CONTENT,
     problems=(HTTPStatus.NOT_FOUND,),
@@ -195,7 +195,6 @@ async def update_one_rule(call: Call) -> Reply:
 async def delete_one_rule(call: Call) -> Reply:
     """Delete a rule."""
     await call.stores.run(delete_rule, call.path.id, call.person.name, call.if_version)
-    await call.stores.tell("rules")
     return Reply(status=HTTPStatus.NO_CONTENT)
 
 

@@ -53,6 +53,7 @@ async def list_teams(call: Call) -> Reply:
     "/teams",
     tag=TAG,
     role=Role.OPERATOR,
+    changes="rules",
     body=TeamIn,
     answer=Team,
     status=HTTPStatus.CREATED,
@@ -62,7 +63,6 @@ async def add_one_team(call: Call) -> Reply:
     """Add a team mapping."""
     body: TeamIn = call.body
     team = await call.stores.run(add_team, body.hostname, body.team_assignment, call.person.name)
-    await call.stores.tell("rules")
     return Reply(asdict(team), HTTPStatus.CREATED, team.version)
 
 
@@ -86,6 +86,7 @@ async def get_team(call: Call) -> Reply:
     "/teams/{hostname}",
     tag=TAG,
     role=Role.OPERATOR,
+    changes="rules",
     path_model=HostPath,
     body=TeamChange,
     answer=Team,
@@ -97,7 +98,6 @@ async def update_team(call: Call) -> Reply:
     team = await call.stores.run(
         change_team, call.path.hostname, call.body.team_assignment, call.person.name, call.if_version
     )
-    await call.stores.tell("rules")
     return Reply(asdict(team), version=team.version)
 
 
@@ -106,6 +106,7 @@ async def update_team(call: Call) -> Reply:
     "/teams/{hostname}",
     tag=TAG,
     role=Role.OPERATOR,
+    changes="rules",
     path_model=HostPath,
     status=HTTPStatus.NO_CONTENT,
     problems=(HTTPStatus.NOT_FOUND,),
@@ -114,7 +115,6 @@ async def update_team(call: Call) -> Reply:
 async def delete_team(call: Call) -> Reply:
     """Delete a team mapping."""
     await call.stores.run(remove_team, call.path.hostname, call.person.name, call.if_version)
-    await call.stores.tell("rules")
     return Reply(status=HTTPStatus.NO_CONTENT)
 
 
