@@ -12,7 +12,7 @@ from mutt_appliance.control.facts import describe
 from mutt_appliance.control.faults import Code, fault
 from mutt_appliance.control.names import group_of
 from mutt_appliance.supervisor.reloads import RELOAD_TIMEOUT_SECS, Round
-from mutt_appliance.telemetry.health import pool_health
+from mutt_appliance.telemetry.health import pool_health, troubles_of
 
 if TYPE_CHECKING:
     from mutt_appliance.supervisor.loop import Supervisor
@@ -31,9 +31,12 @@ class OwnInterface:
         """Version, pid, uptime, status line and every process; also while the appliance stops."""
         document = self._desk.ask(self._status)
         roles = {group_of(process["name"]) for process in document["processes"]}
-        troubles: dict[str, str] = {}
-        for role in sorted(roles):
-            troubles.update(_troubles(pool_health(self._supervisor.runtime_dir, role)[1]))
+        troubles = {
+            name: troubles_of(health)
+            for role in roles
+            for name, health in pool_health(self._supervisor.runtime_dir, role)[1]["processes"].items()
+            if health["status"] != "ok"
+        }
         for process in document["processes"]:
             # Those that do not run are described by their state; what they said last is old.
             process["trouble"] = troubles.get(process["name"], "") if process["state"] == "RUNNING" else ""
@@ -101,16 +104,3 @@ class OwnInterface:
                 for member in supervisor.members
             ],
         }
-
-
-def _troubles(health: dict[str, Any]) -> dict[str, str]:
-    """What the processes of a pool say of themselves, for those that are not well."""
-    return {
-        name: "; ".join(
-            f"{component}: {state['detail']}"
-            for component, state in process.get("components", {}).items()
-            if not state["ok"]
-        )
-        for name, process in health["processes"].items()
-        if process["status"] != "ok"
-    }

@@ -106,3 +106,12 @@ def pool_health(runtime_dir: Path, role: str, now: float | None = None) -> tuple
     well = bool(processes) and all(p["status"] == "ok" for p in processes.values())
     status = "ok" if well else "degraded" if processes else "down"
     return well, {"status": status, "role": role, "processes": processes}
+
+
+def troubles_of(process: dict[str, Any]) -> str:
+    """What a process of `pool_health` says is wrong with it: `database: connection refused; …`, empty if nothing."""
+    return "; ".join(
+        f"{name}: {state['detail']}"
+        for name, state in process.get("components", {}).items()
+        if not state["ok"]
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import redis.asyncio
 
 from mutt_appliance.queueing.keys import KeySpace
-from mutt_appliance.telemetry.health import pool_health
+from mutt_appliance.telemetry.health import pool_health, troubles_of
 from mutt_appliance.telemetry.rates import WINDOWS, keys_between
 
 ROLES = ("ingestor", "alerter", "forwarder")
@@ -89,5 +89,4 @@ def render(state: PipelineState | None, runtime_dir: Path) -> tuple[bool, str]:
 def _troubles(process: dict[str, Any]) -> str:
     if process["status"] == "not responding":
         return f"not responding for {process['age_seconds']} s"
-    bad = [f"{name}: {c['detail']}" for name, c in process.get("components", {}).items() if not c["ok"]]
-    return "; ".join(bad) or "ok"
+    return troubles_of(process) or "ok"
