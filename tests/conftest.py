@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import structlog
 
 from mutt_appliance.config import Settings
+from mutt_appliance.queueing.client import blocking_client
+from mutt_appliance.secrets import Secrets
 from tests.support.children import ChildFactory
 from tests.support.servers import PostgresServer, RedisServer
 from tests.support.waiting import free_port
@@ -104,6 +107,14 @@ def make_settings(stores: Stores, short_tmp_path: Path) -> Iterator[MakeSettings
 
     yield make
     stores.postgres.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[redis.Redis]:
+    """A blocking client of the Redis of `settings`, a fixture of the tests that ask for this one."""
+    made = blocking_client(settings, Secrets(), "test")
+    yield made
+    made.close()
 
 
 @pytest.fixture

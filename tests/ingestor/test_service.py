@@ -16,7 +16,6 @@ import requests
 from mutt_appliance.config import Settings
 from mutt_appliance.ingestor.service import run
 from mutt_appliance.process import Child
-from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.telemetry.metrics import enable_pool_metrics
@@ -60,13 +59,6 @@ def ingestor(settings: Settings, child_for: ChildFactory) -> Iterator[Ingestor]:
     wait_until(lambda: any(r["kind"] == "ready" for r in child_for.reports(made.child)), message="it serves")
     yield made
     made.stop()
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[redis.Redis]:
-    made = blocking_client(settings, Secrets(), "test")
-    yield made
-    made.close()
 
 
 def queued(client: redis.Redis, settings: Settings) -> list[dict[str, Any]]:

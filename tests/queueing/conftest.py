@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import redis
 
 from mutt_appliance.config import Settings
-from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.queueing.events import EventQueue
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.lease import Lease
-from mutt_appliance.secrets import Secrets
 from tests.conftest import MakeSettings
 
 MakeWorker = Callable[..., EventQueue]
@@ -28,14 +26,6 @@ def settings(make_settings: MakeSettings) -> Settings:
 def keys(settings: Settings) -> KeySpace:
     """The keys of these settings."""
     return KeySpace(settings)
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[redis.Redis]:
-    """A blocking client."""
-    made = blocking_client(settings, Secrets(), "test")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import redis
 import requests
 
 from mutt_appliance.config import Settings
-from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store.prepare import prepare_database
 from mutt_appliance.telemetry.metrics import enable_pool_metrics
@@ -70,13 +68,6 @@ def url(settings: Settings, child_for: ChildFactory) -> Iterator[str]:
 def api(url: str) -> Api:
     """The administrator's caller."""
     return Api(url)
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[redis.Redis]:
-    made = blocking_client(settings, Secrets(), "test")
-    yield made
-    made.close()
 
 
 @pytest.fixture
