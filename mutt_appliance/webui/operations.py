@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -56,12 +56,36 @@ class Reply:
         return web.Response(body=body, status=self.status.value, headers={"Content-Type": JSON, **headers})
 
 
-Handler = Callable[[Call], Awaitable[Reply]]
+@dataclass(frozen=True)
+class Download:
+    """A file that is written while it is read; `chunks` must begin only once nothing can be refused any more."""
+
+    filename: str
+    content_type: str
+    chunks: AsyncIterator[bytes]
+
+    async def send(self, request: web.Request) -> web.StreamResponse:
+        """Send it; a fault on the way ends the connection, so that nobody takes a part for the whole."""
+        disposition = f'attachment; filename="{self.filename}"'
+        response = web.StreamResponse(
+            headers={"Content-Type": self.content_type, "Content-Disposition": disposition}
+        )
+        await response.prepare(request)
+        async for chunk in self.chunks:
+            await response.write(chunk)
+        await response.write_eof()
+        return response
+
+
+Handler = Callable[[Call], Awaitable[Reply | Download]]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """`path` is below PREFIX; `answer` describes the body of a success; `problems` are the errors of its own."""
+    """`path` is below PREFIX; `answer` describes the body of a success; `problems` are the errors of its own.
+
+    `media` are the content types of an answer that is a Download.
+    """
 
     method: str
     path: str
@@ -76,6 +100,7 @@ class Operation:
     problems: tuple[HTTPStatus, ...]
     versioned: bool
     changes: Change | None
+    media: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -102,6 +127,7 @@ def operation(
     problems: tuple[HTTPStatus, ...] = (),
     versioned: bool = False,
     changes: Change | None = None,
+    media: tuple[str, ...] = (),
 ) -> Callable[[Handler], Operation]:
     """Declare the decorated coroutine as an operation.
 
@@ -123,22 +149,55 @@ def operation(
             problems,
             versioned,
             changes,
+            media,
         )
 
     return declare
 
 
-async def checked_call(one: Operation, request: web.Request, stores: Stores, person: Person) -> Call:
-    """The call that `request` makes of `one`; raises Problem with every field that is wrong."""
+@dataclass(frozen=True)
+class Given:
+    """What somebody sends to an operation, unchecked; `strict`: JSON has types, a form has only text."""
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    if_version: int | None = None
+    strict: bool = True
+
+
+async def perform(one: Operation, stores: Stores, person: Person, given: Given) -> Reply | Download:
+    """Do it, if `person` may; raises Problem, and what the handler raises."""
+    require(one, person)
+    reply = await one.handler(checked_call(one, stores, person, given))
+    if one.changes is not None:
+        await stores.tell(one.changes)
+    return reply
+
+
+def require(one: Operation, person: Person) -> None:
+    """Raise Problem 403 unless `person` may do it."""
+    if not person.may(one.role):
+        raise Problem(
+            HTTPStatus.FORBIDDEN, f"{person.name} is {person.role.word}; this needs {one.role.word}"
+        )
+
+
+def checked_call(one: Operation, stores: Stores, person: Person, given: Given) -> Call:
+    """The call that `given` makes of `one`; raises Problem with every field that is wrong."""
     faults: list[FieldFault] = []
-    path = _checked(one.path_model, dict(request.match_info), "path", faults)
-    query = _checked(one.query_model, dict(request.query), "query", faults)
-    body = None
-    if one.body_model is not None:
-        body = _checked(one.body_model, await _json_body(request), "body", faults, strict=True)
+    path = _checked(one.path_model, dict(given.path), "path", faults)
+    query = _checked(one.query_model, dict(given.query), "query", faults)
+    body = _checked(one.body_model, given.body, "body", faults, strict=given.strict)
     if faults:
         raise invalid(faults)
-    return Call(stores, person, path, query, body, _if_version(one, request))
+    return Call(stores, person, path, query, body, given.if_version)
+
+
+async def given_by(request: web.Request, one: Operation) -> Given:
+    """What `request` sends to `one`; raises Problem when it cannot be read."""
+    body = None if one.body_model is None else await _json_body(request)
+    return Given(dict(request.match_info), dict(request.query), body, _if_version(one, request))
 
 
 def _checked(

@@ -17,7 +17,7 @@ from mutt_appliance.telemetry.metrics import WebuiMetrics
 from mutt_appliance.webui.access import Person
 from mutt_appliance.webui.keyring import KeyRing
 from mutt_appliance.webui.openapi import document
-from mutt_appliance.webui.operations import JSON, PREFIX, Operation, checked_call
+from mutt_appliance.webui.operations import JSON, PREFIX, Download, Operation, given_by, perform, require
 from mutt_appliance.webui.problems import Problem
 from mutt_appliance.webui.stores import Stores
 
@@ -69,17 +69,12 @@ def _route(one: Operation, stores: Stores, keyring: KeyRing, metrics: WebuiMetri
 
     async def answer(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
+        response: web.StreamResponse
         try:
             person = await who_asks(request, keyring)
-            if not person.may(one.role):
-                raise Problem(
-                    HTTPStatus.FORBIDDEN, f"{person.name} is {person.role.word}; this needs {one.role.word}"
-                )
-            call = await checked_call(one, request, stores, person)
-            reply = await one.handler(call)
-            if one.changes is not None:
-                await stores.tell(one.changes)
-            response = reply.response()
+            require(one, person)
+            reply = await perform(one, stores, person, await given_by(request, one))
+            response = await reply.send(request) if isinstance(reply, Download) else reply.response()
         except Exception as error:  # noqa: BLE001 - every error is an answer, and ours are logged
             response = as_problem(error, one.name).response()
         metrics.requests.labels(endpoint=endpoint, status=str(response.status)).inc()
