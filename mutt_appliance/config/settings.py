@@ -345,6 +345,15 @@ class Settings(BaseModel):
 
     # --- web UI
     server_port_webui: int = setting(8090, "HTTP listen port", "webui", ge=1, le=65535)
+    webui_session_seconds: int = setting(
+        8 * 3600, "A session of the web UI ends after N seconds without use", "webui", "seconds", ge=60, le=30 * 86400
+    )
+    webui_cookie_secure: bool = setting(
+        False,
+        "Mark the session cookie Secure: for a web UI behind a proxy that speaks TLS (it is marked by itself where "
+        "MUTT speaks TLS)",
+        "webui",
+    )
     metrics_cache_ttl: float = setting(5, "Metrics cache TTL (seconds)", "webui", "seconds", ge=0, le=3600)
     audit_log_page_size: int = setting(50, "Default page size for audit logs", "webui", "rows", ge=1, le=200)
     prometheus_url: str = setting(

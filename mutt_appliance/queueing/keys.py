@@ -14,6 +14,8 @@
     mutt:dlq:ingest|alerter|moog      list    dead letters, new ones at the left
     mutt:traced                       list    deliveries of traced alerts (mutt-ctl send), new ones at the left
     mutt:changes                      channel what changed, for who keeps a copy: rules, config
+    mutt:session:{digest}             hash    a person signed in to the web UI, expires without use
+    mutt:signin:{address}             string  wrong keys from an address in the last minutes
     mutt:unhandled:{host}:{hash}      string  count of unmatched events of one pattern of one host
     mutt:unhandled:triggered:{host}:{hash}    the same, after its meta-alert was sent
     mutt:metrics:{1m|1h|24h}:{n}      string  accepted events in window number n
@@ -72,6 +74,8 @@ class KeySpace:
         self.retry = tag + settings.moog_retry_set_name
         self.traced = tag + "mutt:traced"
         self.changes = tag + "mutt:changes"
+        self._session_prefix = tag + "mutt:session"
+        self._signin_prefix = tag + "mutt:signin"
         self.rate_limit = tag + settings.moog_rate_limit_key
         self.metrics_prefix = tag + settings.metrics_prefix
         self._dedup_prefix = tag + settings.ingest_dedup_prefix
@@ -88,6 +92,14 @@ class KeySpace:
             heartbeat_prefix=tag + settings.moog_heartbeat_prefix,
             dead=tag + settings.moog_dlq_name,
         )
+
+    def session(self, digest: str) -> str:
+        """A session of the web UI, by the digest of its token."""
+        return f"{self._session_prefix}:{digest}"
+
+    def signin_failures(self, address: str) -> str:
+        """Count of wrong keys from an address."""
+        return f"{self._signin_prefix}:{address}"
 
     def dedup(self, window_number: int) -> str:
         """Set of event ids first seen in the given window."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets as random_source
 from dataclasses import dataclass
 from enum import IntEnum
@@ -40,11 +39,6 @@ class Person:
     def may(self, role: Role) -> bool:
         """True if the own role is `role` or higher."""
         return self.role >= role
-
-
-def same_key(given: str, key: str) -> bool:
-    """Compare in a time that does not tell how much of it is right."""
-    return hmac.compare_digest(given.encode("utf-8", "replace"), key.encode())
 
 
 def new_key() -> str:

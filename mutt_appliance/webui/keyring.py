@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
+from dataclasses import dataclass
 
 from mutt_appliance.process import Child
 from mutt_appliance.store.api_keys import all_keys
-from mutt_appliance.webui.access import ADMINISTRATOR, Person, Role, key_digest, same_key
+from mutt_appliance.webui.access import ADMINISTRATOR, Person, Role, key_digest
 from mutt_appliance.webui.stores import Stores
 
 FRESH_SECS = 2.0
 """A key that was added or removed counts everywhere after this time."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A person and the digest of their key."""
+
+    person: Person
+    digest: bytes
 
 
 class KeyRing:
@@ -20,18 +30,37 @@ class KeyRing:
     def __init__(self, child: Child, stores: Stores) -> None:
         self._child = child
         self._stores = stores
-        self._people: dict[bytes, Person] = {}
+        self._by_digest: dict[bytes, Holder] = {}
+        self._by_name: dict[str, Holder] = {}
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
 
-    async def person(self, key: str) -> Person | None:
+    async def holder(self, key: str) -> Holder | None:
         """Who has that key; raises StoreUnavailable when only the database could tell."""
+        digest = key_digest(key)
+        administrator = self._administrator()
+        if hmac.compare_digest(digest, administrator.digest):
+            return administrator
+        await self._refresh()
+        return self._by_digest.get(digest)
+
+    async def named(self, name: str) -> Holder | None:
+        """Who has that name; raises StoreUnavailable when only the database could tell."""
+        if name == ADMINISTRATOR:
+            return self._administrator()
+        await self._refresh()
+        return self._by_name.get(name)
+
+    def _administrator(self) -> Holder:
         # Asked for each time: a reload may have brought a new one.
-        if same_key(key, self._child.secrets.webui_api_key):
-            return Person(ADMINISTRATOR, Role.ADMIN)
+        return Holder(Person(ADMINISTRATOR, Role.ADMIN), key_digest(self._child.secrets.webui_api_key))
+
+    async def _refresh(self) -> None:
         async with self._reading:
-            if time.monotonic() - self._read_at > FRESH_SECS:
-                keys = await self._stores.run(all_keys)
-                self._people = {each.digest: Person(each.name, Role[each.role.upper()]) for each in keys}
-                self._read_at = time.monotonic()
-        return self._people.get(key_digest(key))
+            if time.monotonic() - self._read_at <= FRESH_SECS:
+                return
+            keys = await self._stores.run(all_keys)
+            holders = [Holder(Person(key.name, Role[key.role.upper()]), key.digest) for key in keys]
+            self._by_digest = {holder.digest: holder for holder in holders}
+            self._by_name = {holder.person.name: holder for holder in holders}
+            self._read_at = time.monotonic()

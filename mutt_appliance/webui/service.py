@@ -1,4 +1,4 @@
-"""The web UI process: GET / (status, with the API key), the API below /api/v1, /health and /metrics."""
+"""The web UI process: pages, the API below /api/v1, GET /status (plain text), /health and /metrics."""
 
 from __future__ import annotations
 
@@ -17,11 +17,19 @@ from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import WebuiMetrics
-from mutt_appliance.webui.access import same_key
 from mutt_appliance.webui.api import OPERATIONS
 from mutt_appliance.webui.keyring import KeyRing
 from mutt_appliance.webui.operations import BODY_MAX_BYTES
-from mutt_appliance.webui.serving import KEY_HEADER, add_document, add_operations, problems_below_api
+from mutt_appliance.webui.pages import PAGES
+from mutt_appliance.webui.pages.serving import Site
+from mutt_appliance.webui.serving import (
+    add_document,
+    add_operations,
+    as_problem,
+    problems_below_api,
+    who_asks,
+)
+from mutt_appliance.webui.sessions import Sessions
 from mutt_appliance.webui.status import PipelineState, read_state, render, summary
 from mutt_appliance.webui.stores import Stores
 
@@ -38,9 +46,11 @@ def run(child: Child) -> None:
 
 async def _serve(child: Child) -> None:
     webui = Webui(child)
-    app = web.Application(middlewares=[problems_below_api], client_max_size=BODY_MAX_BYTES)
-    app.router.add_get("/", webui.status)
-    add_operations(app, OPERATIONS, webui.stores, KeyRing(child, webui.stores), webui.metrics)
+    site = Site(webui.stores, webui.sessions, webui.metrics)
+    app = web.Application(middlewares=[problems_below_api, site.middleware], client_max_size=BODY_MAX_BYTES)
+    app.router.add_get("/status", webui.status)
+    site.add_to(app, PAGES)
+    add_operations(app, OPERATIONS, webui.stores, webui.keyring, webui.sessions, webui.metrics)
     add_document(app, OPERATIONS)
     add_endpoints(app, child.settings.mutt_runtime_dir, child.spec.role)
     runner = await serve(app, child.sockets["http"])
@@ -69,22 +79,23 @@ class Webui:
         self._child = child
         self.metrics = WebuiMetrics()
         self.stores = Stores(child, self.metrics)
+        self.keyring = KeyRing(child, self.stores)
+        self.sessions = Sessions(self.stores, self.keyring)
 
     async def status(self, request: web.Request) -> web.Response:
-        """The pipeline in plain text; 503 when something is wrong."""
+        """The pipeline in plain text, also while a store is away; 503 when something is wrong."""
         started = time.perf_counter()
-        response = await self._status(request)
-        self.metrics.requests.labels(endpoint="/", status=str(response.status)).inc()
-        self.metrics.latency.labels(endpoint="/").observe(time.perf_counter() - started)
+        try:
+            await who_asks(request, self.keyring, self.sessions)
+        except Exception as error:  # noqa: BLE001 - every error is an answer, and ours are logged
+            problem = as_problem(error, "/status")
+            response = web.Response(text=problem.detail + "\n", status=problem.status.value)
+        else:
+            well, text = render(await self._state(), self._child.settings.mutt_runtime_dir)
+            response = web.Response(text=text, status=200 if well else 503)
+        self.metrics.requests.labels(endpoint="/status", status=str(response.status)).inc()
+        self.metrics.latency.labels(endpoint="/status").observe(time.perf_counter() - started)
         return response
-
-    async def _status(self, request: web.Request) -> web.Response:
-        # Asked for each time: a reload may have brought a new one.
-        if not same_key(request.headers.get(KEY_HEADER, ""), self._child.secrets.webui_api_key):
-            text = f"{KEY_HEADER} is missing or not the WEBUI_API_KEY of this appliance\n"
-            return web.Response(text=text, status=401)
-        well, text = render(await self._state(), self._child.settings.mutt_runtime_dir)
-        return web.Response(text=text, status=200 if well else 503)
 
     async def _state(self) -> PipelineState | None:
         try:

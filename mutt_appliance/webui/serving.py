@@ -19,10 +19,12 @@ from mutt_appliance.webui.keyring import KeyRing
 from mutt_appliance.webui.openapi import document
 from mutt_appliance.webui.operations import JSON, PREFIX, Download, Operation, given_by, perform, require
 from mutt_appliance.webui.problems import Problem
+from mutt_appliance.webui.sessions import COOKIE, Sessions
 from mutt_appliance.webui.stores import Stores
 
 log = get_logger("webui.api")
 KEY_HEADER = "X-API-KEY"
+CSRF_HEADER = "X-CSRF-Token"
 RETRY_AFTER = {"Retry-After": "5"}
 AioHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -32,11 +34,12 @@ def add_operations(
     operations: Iterable[Operation],
     stores: Stores,
     keyring: KeyRing,
+    sessions: Sessions,
     metrics: WebuiMetrics,
 ) -> None:
     """Serve `operations` below PREFIX; what is none of them is answered as a problem too."""
     for one in operations:
-        app.router.add_route(one.method, PREFIX + one.path, _route(one, stores, keyring, metrics))
+        app.router.add_route(one.method, PREFIX + one.path, _route(one, stores, keyring, sessions, metrics))
 
 
 def add_document(app: web.Application, operations: Sequence[Operation]) -> None:
@@ -64,14 +67,16 @@ async def problems_below_api(request: web.Request, handler: AioHandler) -> web.S
         ).response()
 
 
-def _route(one: Operation, stores: Stores, keyring: KeyRing, metrics: WebuiMetrics) -> AioHandler:
+def _route(
+    one: Operation, stores: Stores, keyring: KeyRing, sessions: Sessions, metrics: WebuiMetrics
+) -> AioHandler:
     endpoint = PREFIX + one.path
 
     async def answer(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
         response: web.StreamResponse
         try:
-            person = await who_asks(request, keyring)
+            person = await who_asks(request, keyring, sessions)
             require(one, person)
             reply = await perform(one, stores, person, await given_by(request, one))
             response = await reply.send(request) if isinstance(reply, Download) else reply.response()
@@ -84,12 +89,24 @@ def _route(one: Operation, stores: Stores, keyring: KeyRing, metrics: WebuiMetri
     return answer
 
 
-async def who_asks(request: web.Request, keyring: KeyRing) -> Person:
-    """The person whose key the request has; raises Problem 401."""
-    person = await keyring.person(request.headers.get(KEY_HEADER, ""))
-    if person is None:
-        raise Problem(HTTPStatus.UNAUTHORIZED, f"{KEY_HEADER} is missing or no key of this appliance")
-    return person
+async def who_asks(request: web.Request, keyring: KeyRing, sessions: Sessions) -> Person:
+    """The person whose key or session the request has; raises Problem 401.
+
+    A session may only look, unless the request also has the token that our pages know: a browser sends the
+    cookie with whatever made it ask.
+    """
+    key = request.headers.get(KEY_HEADER)
+    if key is not None:
+        holder = await keyring.holder(key)
+        if holder is not None:
+            return holder.person
+    else:
+        session = await sessions.find(request.cookies.get(COOKIE, ""))
+        if session is not None and (
+            request.method == "GET" or session.has_csrf(request.headers.get(CSRF_HEADER, ""))
+        ):
+            return session.person
+    raise Problem(HTTPStatus.UNAUTHORIZED, f"{KEY_HEADER} is missing or no key of this appliance")
 
 
 def as_problem(error: Exception, where: str) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from mutt_appliance.telemetry.metrics import enable_pool_metrics
 from mutt_appliance.webui.service import run
 from tests.conftest import MakeSettings, Stores
 from tests.support.children import TEST_SECRETS, ChildFactory
-from tests.support.waiting import wait_until
+from tests.support.waiting import free_port, wait_until
 
 ANSWER_SECS = 10
 
@@ -50,9 +51,9 @@ def settings(make_settings: MakeSettings) -> Settings:
     return made
 
 
-@pytest.fixture
-def url(settings: Settings, child_for: ChildFactory) -> Iterator[str]:
-    """Where the web UI is."""
+@contextmanager
+def serving(settings: Settings, child_for: ChildFactory) -> Iterator[str]:
+    """A web UI process, in a thread; where it is."""
     enable_pool_metrics(settings.mutt_runtime_dir, "webui", 0)
     child = child_for("webui", settings)
     thread = threading.Thread(target=run, args=(child,))
@@ -62,6 +63,21 @@ def url(settings: Settings, child_for: ChildFactory) -> Iterator[str]:
     child.request_stop()
     thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def url(settings: Settings, child_for: ChildFactory) -> Iterator[str]:
+    """Where the web UI is."""
+    with serving(settings, child_for) as where:
+        yield where
+
+
+@pytest.fixture
+def second_url(make_settings: MakeSettings, url: str, child_for: ChildFactory) -> Iterator[str]:
+    """Where another web UI on the same stores is."""
+    with serving(make_settings(server_port_webui=free_port()), child_for) as where:
+        assert where != url
+        yield where
 
 
 @pytest.fixture

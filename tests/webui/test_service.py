@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 
 
 def status(url: str, key: str = TEST_SECRETS.webui_api_key) -> requests.Response:
-    return requests.get(url + "/", headers={"X-API-KEY": key}, timeout=10)
+    return requests.get(url + "/status", headers={"X-API-KEY": key}, timeout=10)
 
 
 def all_well(settings: Settings) -> None:
@@ -69,7 +69,7 @@ def test_the_status_needs_its_own_key(url: str, key: str) -> None:
 
 def test_metrics_and_health_need_no_key(url: str, settings: Settings) -> None:
     status(url)
-    assert 'mutt_webui_api_requests_total{endpoint="/"' in requests.get(url + "/metrics", timeout=10).text
+    assert 'mutt_webui_api_requests_total{endpoint="/status"' in requests.get(url + "/metrics", timeout=10).text
     health = requests.get(url + "/health", timeout=10)
     assert health.status_code == 200
     assert set(health.json()["processes"]["webui:0"]["components"]) == {"redis", "database"}
