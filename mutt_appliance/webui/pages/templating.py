@@ -59,11 +59,7 @@ def _picture(found: re.Match[str]) -> str:
     code = ord(found[0])
     if code < 0x20:
         return chr(_CONTROL_PICTURES + code)
-    return (
-        "\u2421"
-        if code == 0x7F
-        else f"\N{LEFT WHITE SQUARE BRACKET}U+{code:04X}\N{RIGHT WHITE SQUARE BRACKET}"
-    )
+    return "\u2421" if code == 0x7F else f"\u27e6U+{code:04X}\u27e7"
 
 
 def utc(value: datetime | None) -> str:
