@@ -21,7 +21,7 @@ RECEIVER_PORT: Final = 8099
 # What listens, by its setting, as it is called in the list of addresses.
 PORTS: Final[dict[str, str]] = {
     "server_port_ingestor": "events in",
-    "server_port_webui": "status page",
+    "server_port_webui": "web UI",
     "metrics_port_alerter": "alerter metrics",
     "health_port_alerter": "alerter health",
     "metrics_port_moog": "forwarder metrics",

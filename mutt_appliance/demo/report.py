@@ -44,6 +44,11 @@ def send_command(places: Places) -> str:
     )
 
 
+def key_command(places: Places) -> str:
+    """A shell command that prints the key for the web UI's sign-in page; it is printed nowhere else."""
+    return f"sed -n 's/^WEBUI_API_KEY=//p' {shlex.quote(str(places.secrets_file))}"
+
+
 def rules_command(places: Places) -> str:
     """How to use `mutt` on this appliance."""
     return f"mutt --env-file {shlex.quote(str(places.env_file))} rules list"
@@ -54,7 +59,9 @@ def introduction(places: Places, rules: int, rate: int) -> str:
     width = max(len(what) for what, _ in addresses(places))
     lines = [f"MUTT {__version__} demo: {rules} rules in force, {rate} events/s of sample traffic", ""]
     lines += [f"  {what:<{width}}  {where}" for what, where in addresses(places)]
-    lines += ["", "Send an event yourself:", f"  {send_command(places)}"]
+    lines += ["", f"Sign in at {places.url('server_port_webui', '/')} with the key that this prints:"]
+    lines += [f"  {key_command(places)}"]
+    lines += ["Send an event yourself:", f"  {send_command(places)}"]
     lines += ["Look at the rules:", f"  {rules_command(places)}", ""]
     return "\n".join(lines)
 

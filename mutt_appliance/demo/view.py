@@ -12,7 +12,7 @@ from rich.text import Text
 
 from mutt_appliance.demo.observer import Depths, Snapshot
 from mutt_appliance.demo.places import LOOPBACK, PORTS, Places
-from mutt_appliance.demo.report import clock, send_command
+from mutt_appliance.demo.report import clock, key_command, send_command
 
 WIDE_COLUMNS: Final = 110
 ALERTS_SHOWN_MAX: Final = 12
@@ -177,7 +177,7 @@ def footer(places: Places) -> RenderableType:
     ports = [(places.ports[field], what) for field, what in PORTS.items()]
     ports.append((places.receiver_port, "Moogsoft stand-in"))
     grid.add_row("Ctrl-C", Text("stop, count, clean up", style="bold"))
-    grid.add_row("API keys", Text(str(places.secrets_file)))
+    grid.add_row("web UI", Text(f"{places.url('server_port_webui', '/')}  its key: {key_command(places)}"))
     grid.add_row("settings", Text(str(places.env_file)))
     grid.add_row("log", Text(str(places.log_file)))
     grid.add_row(LOOPBACK, Flow([Text(f"{port} {what}") for port, what in ports]))
