@@ -19,6 +19,8 @@ need rpmlint rpmlint
 need dpkg-source dpkg-dev
 need patch patch
 need xz xz-utils
+need chromium chromium
+[ -e /usr/share/fonts/truetype/dejavu ] || packages+=(fonts-dejavu-core)
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql)
 [ ${#packages[@]} -eq 0 ] && exit 0
 echo "make system: installing ${packages[*]}"
