@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import orjson
 import uuid_utils
 
 from mutt_appliance.events.timestamps import parse_timestamp
+from mutt_appliance.queueing.activity import Activity
 from mutt_appliance.queueing.dead_letter import dead_letter
 from mutt_appliance.queueing.events import UnhandledCount
 from mutt_appliance.rules.decide import Decision, decide, decide_meta, meta_message
@@ -44,6 +46,14 @@ class Batch:
         for index, reason in reasons.items():
             self.dead.append(dead_letter(self.items[index], f"audit log: {reason}", 1, "alerter"))
             self.alerts[index] = None
+
+    def activity(self) -> Activity:
+        """How much each rule and each host had to do with it."""
+        hosts = Counter(row.hostname for row in self.rows)
+        for count in self.unhandled:
+            hosts[count.hostname] += count.amount
+        rules = Counter(row.rule_id for row in self.rows if row.rule_id is not None)
+        return Activity(rules, hosts)
 
     def alerts_to_send(self) -> list[bytes]:
         """The alerts that are left."""

@@ -106,7 +106,7 @@ class Worker:
             shared.well("database")
             batch.without_refused({row.index: row.reason for row in refused})
         settled = self._queue.settle(
-            Settlement(batch.size, batch.alerts_to_send(), batch.dead, batch.unhandled),
+            Settlement(batch.size, batch.alerts_to_send(), batch.dead, batch.unhandled, batch.activity()),
             shared.unhandled_policy,
             shared.shed_from_depth,
         )

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import redis
 
+from mutt_appliance.queueing.activity import (
+    DAYS,
+    HOSTS_MOST,
+    HOURS,
+    PATTERNS_MOST,
+    SAMPLE_MAX_BYTES,
+    Activity,
+    activity_keys,
+)
 from mutt_appliance.queueing.dead_letter import around_payload, now_rfc3339
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError, recover_call
@@ -39,12 +49,13 @@ class UnhandledCount:
 
 @dataclass
 class Settlement:
-    """What became of a claimed batch of `size` events."""
+    """What became of a claimed batch of `size` events; `activity` is counted with it."""
 
     size: int
     alerts: list[bytes] = field(default_factory=list)
     dead: list[bytes] = field(default_factory=list)
     unhandled: Sequence[UnhandledCount] = ()
+    activity: Activity = field(default_factory=Activity)
 
 
 @dataclass(frozen=True)
@@ -131,20 +142,23 @@ class EventQueue:
         queue = self._lease.queue
         keys = [
             self._lease.processing, self._lease.heartbeat, self._keys.alert_queue, queue.dead,
-            queue.source, queue.suspects,
+            queue.source, queue.suspects, *activity_keys(self._keys, time.time()),
         ]  # fmt: skip
+        activity = settlement.activity
         reason = f"shed: the alert queue was at or above ALERTER_QUEUE_SHED_THRESHOLD={shed_from_depth}"
         before, after = around_payload(reason, 0, "alerter-shed")
         args: list[bytes | str | int] = [
             self._lease.token, self._lease.ttl_ms, len(settlement.alerts), len(settlement.dead), shed_from_depth,
             before, after, policy.threshold, policy.expiry_secs, now_rfc3339(),
-            *settlement.alerts, *settlement.dead,
+            len(activity.rules), len(activity.hosts), HOURS.keep_secs, DAYS.keep_secs,
+            HOSTS_MOST, PATTERNS_MOST, SAMPLE_MAX_BYTES,
+            *settlement.alerts, *settlement.dead, *activity.flat(),
         ]  # fmt: skip
         last = settlement.size - 1
         for count in settlement.unhandled:
             keys.append(self._keys.unhandled(count.hostname, count.pattern_hash))
             keys.append(self._keys.unhandled_triggered(count.hostname, count.pattern_hash))
-            args += (count.amount, last - count.sample)
+            args += (count.amount, last - count.sample, count.pattern_hash)
         answer = self._settle(keys=keys, args=args)
         if not answer:
             raise LeaseLostError(self._lease.worker)

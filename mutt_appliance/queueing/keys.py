@@ -19,6 +19,10 @@
     mutt:unhandled:{host}:{hash}      string  count of unmatched events of one pattern of one host
     mutt:unhandled:triggered:{host}:{hash}    the same, after its meta-alert was sent
     mutt:metrics:{1m|1h|24h}:{n}      string  accepted events in window number n
+    mutt:hits:{1h|24h}:{n}            hash    events a rule handled in window number n, by the rule's id
+    mutt:hosts:1h:{n}                 zset    hosts by their events in window number n
+    mutt:patterns:1h:{n}              zset    hashes of patterns of unmatched events by their number
+    mutt:samples:1h:{n}               hash    one such event for each of these patterns
 
 Scripts touch several keys at once, so on Redis Cluster all of them need one hash tag; REDIS_HASH_TAG
 puts it in front of each.
@@ -74,6 +78,7 @@ class KeySpace:
         self.retry = tag + settings.moog_retry_set_name
         self.traced = tag + "mutt:traced"
         self.changes = tag + "mutt:changes"
+        self._activity_prefix = tag + "mutt"
         self._session_prefix = tag + "mutt:session"
         self._signin_prefix = tag + "mutt:signin"
         self.rate_limit = tag + settings.moog_rate_limit_key
@@ -92,6 +97,10 @@ class KeySpace:
             heartbeat_prefix=tag + settings.moog_heartbeat_prefix,
             dead=tag + settings.moog_dlq_name,
         )
+
+    def activity(self, what: str, window: str, number: int) -> str:
+        """Counts of `what` (hits, hosts, patterns, samples) in a window ("1h", "24h")."""
+        return f"{self._activity_prefix}:{what}:{window}:{number}"
 
     def session(self, digest: str) -> str:
         """A session of the web UI, by the digest of its token."""

@@ -34,6 +34,17 @@ class RuleData:
     teams: dict[str, str] = field(default_factory=dict)
 
 
+Stamp = tuple[str, str, str]
+
+
+def rules_stamp(conn: Connection) -> Stamp:
+    """Another value after any change of rules, development hosts or teams."""
+    with conn.cursor() as cursor:
+        cursor.execute(query("rules_stamp"))
+        (row,) = cursor.fetchall()
+        return row
+
+
 def load_rule_data(conn: Connection) -> RuleData:
     """Read all three in one snapshot, when `conn` is at the start of a transaction."""
     with conn.cursor() as cursor:

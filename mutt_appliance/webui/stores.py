@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import redis.asyncio
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -17,6 +17,9 @@ from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.store.pool import Database
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import WebuiMetrics
+from mutt_appliance.webui.activity import ActivityReader
+from mutt_appliance.webui.caching import Cached
+from mutt_appliance.webui.rule_book import RuleBook
 
 log = get_logger("webui.stores")
 P = ParamSpec("P")
@@ -31,7 +34,10 @@ class Stores:
         self.redis: redis.asyncio.Redis = async_client(child.settings, child.secrets, child.name)
         self.keys = KeySpace(child.settings)
         self.database = Database(child.settings, child.secrets, f"mutt {child.name}")
+        self.activity = ActivityReader(self.redis, self.keys)
+        self.rule_book = RuleBook(child.settings, self.run)
         self._metrics = metrics
+        self._cached: dict[str, Cached[Any]] = {}
 
     async def run(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -51,6 +57,11 @@ class Stores:
         finally:
             millis = (time.perf_counter() - started) * 1000
             self._metrics.db_latency.labels(operation=work.__name__).observe(millis)
+
+    async def cached(self, name: str, make: Callable[[], Awaitable[T]], fresh_secs: float) -> T:
+        """What `make` gave at most `fresh_secs` ago, the same for all who ask for `name`."""
+        one: Cached[T] = self._cached.setdefault(name, Cached(make, fresh_secs))
+        return await one.get()
 
     async def tell(self, change: Change) -> None:
         """Say that something changed. Without Redis the others find out in their own time."""

@@ -69,7 +69,9 @@ def test_the_status_needs_its_own_key(url: str, key: str) -> None:
 
 def test_metrics_and_health_need_no_key(url: str, settings: Settings) -> None:
     status(url)
-    assert 'mutt_webui_api_requests_total{endpoint="/status"' in requests.get(url + "/metrics", timeout=10).text
+    assert (
+        'mutt_webui_api_requests_total{endpoint="/status"' in requests.get(url + "/metrics", timeout=10).text
+    )
     health = requests.get(url + "/health", timeout=10)
     assert health.status_code == 200
     assert set(health.json()["processes"]["webui:0"]["components"]) == {"redis", "database"}

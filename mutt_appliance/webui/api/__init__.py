@@ -1,8 +1,10 @@
 """The operations below /api/v1, a module for each thing they are about."""
 
-from mutt_appliance.webui.api import audit_logs, dev_hosts, keys, rules, teams
+from mutt_appliance.webui.api import activity, audit_logs, dev_hosts, keys, metrics, rules, teams
 
 OPERATIONS = (
+    *metrics.OPERATIONS,
+    *activity.OPERATIONS,
     *rules.OPERATIONS,
     *dev_hosts.OPERATIONS,
     *teams.OPERATIONS,
