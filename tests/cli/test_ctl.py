@@ -21,7 +21,6 @@ from mutt_appliance.cli.ctl_client import (
     DEFAULT_RUNTIME_DIR,
     EXIT_NO_PRIVILEGE,
     EXIT_NOT_RUNNING,
-    SOCKET_NAME,
     default_runtime_dir,
 )
 from mutt_appliance.cli.ctl_processes import expand
@@ -29,6 +28,7 @@ from mutt_appliance.cli.ctl_status import age
 from mutt_appliance.config import loading
 from mutt_appliance.config.settings import Settings
 from mutt_appliance.control import server
+from mutt_appliance.control.client import SOCKET_NAME
 from tests.supervisor.mini_appliance import EVERYBODY, Mini
 from tests.supervisor.trivial_role import behave
 from tests.support.waiting import wait_until
