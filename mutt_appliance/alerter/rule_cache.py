@@ -8,6 +8,7 @@ import time
 import psycopg2
 
 from mutt_appliance.process import Child
+from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.rules.ruleset import RuleFault, RuleSet
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.store.pool import Database
@@ -27,8 +28,9 @@ class RuleCache:
     Loaded at start, every CACHE_RELOAD_INTERVAL seconds, and at once after SIGHUP or word of a change.
     """
 
-    def __init__(self, child: Child, database: Database, metrics: AlerterMetrics) -> None:
+    def __init__(self, child: Child, live: LiveSettings, database: Database, metrics: AlerterMetrics) -> None:
         self._child = child
+        self._live = live
         self._database = database
         self._metrics = metrics
         self.current: RuleSet | None = None
@@ -70,7 +72,7 @@ class RuleCache:
                     faults=self._told_faults(),
                     **self._summary(),
                 )
-            interval = self._child.settings.cache_reload_interval
+            interval = self._live.current.cache_reload_interval
             self._wake.wait(interval if well else min(RETRY_SECS, interval))
 
     def _load(self) -> str | None:

@@ -8,7 +8,6 @@ from mutt_appliance.alerter.shared import Shared
 from mutt_appliance.alerter.upkeep import Upkeep
 from mutt_appliance.alerter.worker import Worker
 from mutt_appliance.process import Child, look_less_for_cycles
-from mutt_appliance.queueing.changes import ChangeListener
 from mutt_appliance.store.maintenance import start_maintenance_thread
 from mutt_appliance.telemetry.endpoints import serve_endpoints_in_thread
 from mutt_appliance.telemetry.logs import get_logger
@@ -28,7 +27,8 @@ def run(child: Child) -> None:
     workers = [Worker(shared, number) for number in range(child.settings.alerter_batches_at_once)]
     start_maintenance_thread(child, shared.database)
     shared.rules.start()
-    ChangeListener(shared.client, shared.keys, {"rules": shared.rules.refresh}, child.stopping).start()
+    # The interval of the rules may have become shorter.
+    shared.live.start(child.stopping, {"rules": shared.rules.refresh, "config": shared.rules.refresh})
     Upkeep(shared, [worker.lease for worker in workers]).start()
     look_less_for_cycles()
     for worker in workers:

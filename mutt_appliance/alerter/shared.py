@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from mutt_appliance.alerter.batch import Batch, BatchProcessor
 from mutt_appliance.alerter.rule_cache import RuleCache
+from mutt_appliance.config import Settings
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.client import blocking_client
+from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.queueing.events import Claim, Settled, UnhandledPolicy
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.rules.patterns import PatternHasher
@@ -26,23 +28,34 @@ class Shared:
     def __init__(self, child: Child, metrics: AlerterMetrics) -> None:
         settings = child.settings
         self.child = child
-        self.settings = settings
         self.metrics = metrics
         self.keys = KeySpace(settings)
         self.client = blocking_client(settings, child.secrets, child.name)
+        self.live = LiveSettings(settings, self.client, self.keys)
         self.database = Database(settings, child.secrets, f"mutt {child.name}")
         self.audit = AuditWriter(self.database)
-        self.rules = RuleCache(child, self.database, metrics)
-        self.unhandled_policy = UnhandledPolicy(
-            settings.unhandled_threshold, settings.unhandled_expiry_seconds
-        )
-        self.shed_from_depth = (
-            settings.alerter_queue_shed_threshold if settings.alerter_shed_mode == "dlq" else 0
-        )
+        self.rules = RuleCache(child, self.live, self.database, metrics)
         self._hasher = PatternHasher()
         # Hyperscan's scratch space and the hasher's cache serve one thread at a time.
         self._deciding = threading.Lock()
         self._warned_depth = False
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of now; look once for a batch."""
+        return self.live.current
+
+    @property
+    def unhandled_policy(self) -> UnhandledPolicy:
+        """When a pattern is reported."""
+        settings = self.settings
+        return UnhandledPolicy(settings.unhandled_threshold, settings.unhandled_expiry_seconds)
+
+    @property
+    def shed_from_depth(self) -> int:
+        """Depth of the alert queue from which alerts are shed to the dead letters, 0 for never."""
+        settings = self.settings
+        return settings.alerter_queue_shed_threshold if settings.alerter_shed_mode == "dlq" else 0
 
     def decide(self, items: Sequence[bytes]) -> Batch:
         """What becomes of each item, by the rules of now."""

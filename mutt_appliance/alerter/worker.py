@@ -12,6 +12,7 @@ import time
 
 from mutt_appliance.alerter.batch import Batch
 from mutt_appliance.alerter.shared import Shared
+from mutt_appliance.config import Settings
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import dead_letter
 from mutt_appliance.queueing.events import SUSPECT_AFTER, Claim, EventQueue, Settlement
@@ -30,10 +31,9 @@ class Worker:
 
     def __init__(self, shared: Shared, number: int) -> None:
         self._shared = shared
-        self._settings = shared.settings
         self._stopping = shared.child.stopping
         spec = shared.child.spec
-        ttl_ms = int(self._settings.alerter_janitor_timeout * 1000)
+        ttl_ms = int(shared.settings.alerter_janitor_timeout * 1000)
         self.lease = Lease(shared.keys.events, f"{spec.worker_name}-{number}", spec.run_id, ttl_ms)
         self._queue = EventQueue(shared.client, shared.keys, self.lease)
         self._registered = False
@@ -42,6 +42,10 @@ class Worker:
         self.held = 0
         self.last_turn = time.monotonic()
         self.thread = threading.Thread(target=self._loop, name=f"worker-{number}")
+
+    @property
+    def _settings(self) -> Settings:
+        return self._shared.settings
 
     def _loop(self) -> None:
         while not self._stopping.is_set():

@@ -81,20 +81,28 @@ def _webhook(settings: Settings) -> list[Fault]:
     ]
 
 
+def order_faults(settings: Settings) -> list[tuple[str, str]]:
+    """Pairs of settings of which the first must be larger than the second and is not."""
+    return [
+        (larger, smaller)
+        for larger, smaller, strict in ORDERED
+        if getattr(settings, larger) < getattr(settings, smaller)
+        or (strict and getattr(settings, larger) == getattr(settings, smaller))
+    ]
+
+
 def _order(settings: Settings) -> list[Fault]:
     faults = []
-    for larger, smaller, strict in ORDERED:
-        high, low = getattr(settings, larger), getattr(settings, smaller)
-        if high < low or (strict and high == low):
-            word = "more than" if strict else "at least"
-            faults.append(
-                Fault(
-                    variable_name(larger),
-                    str(high),
-                    f"must be {word} {variable_name(smaller)}={low}",
-                    f"raise {variable_name(larger)} or lower {variable_name(smaller)}",
-                )
+    for larger, smaller in order_faults(settings):
+        word = "more than" if (larger, smaller, True) in ORDERED else "at least"
+        faults.append(
+            Fault(
+                variable_name(larger),
+                str(getattr(settings, larger)),
+                f"must be {word} {variable_name(smaller)}={getattr(settings, smaller)}",
+                f"raise {variable_name(larger)} or lower {variable_name(smaller)}",
             )
+        )
     return faults
 
 

@@ -108,6 +108,13 @@ class Settings(BaseModel):
         60.0, "A FATAL process is tried again every N seconds", "appliance", "seconds", ge=1, le=3600
     )
 
+    dynamic_config_enabled: bool = setting(
+        True,
+        "Let some settings be changed while MUTT runs (page Configuration, API): the value from the environment "
+        "is then their default",
+        "appliance",
+    )
+
     # --- embedded stores
     embedded_user: str | None = setting(
         None,
@@ -346,7 +353,12 @@ class Settings(BaseModel):
     # --- web UI
     server_port_webui: int = setting(8090, "HTTP listen port", "webui", ge=1, le=65535)
     webui_session_seconds: int = setting(
-        8 * 3600, "A session of the web UI ends after N seconds without use", "webui", "seconds", ge=60, le=30 * 86400
+        8 * 3600,
+        "A session of the web UI ends after N seconds without use",
+        "webui",
+        "seconds",
+        ge=60,
+        le=30 * 86400,
     )
     webui_cookie_secure: bool = setting(
         False,
@@ -358,6 +370,15 @@ class Settings(BaseModel):
     audit_log_page_size: int = setting(50, "Default page size for audit logs", "webui", "rows", ge=1, le=200)
     prometheus_url: str = setting(
         "http://localhost:9090", "Prometheus base URL for SLOs", "webui", pattern=r"^https?://\S+$"
+    )
+    slo_ingestor_target: float = setting(
+        0.995, "Share of requests that the ingestor is to answer with success", "webui", ge=0.5, le=0.99999
+    )
+    slo_forwarder_target: float = setting(
+        0.99, "Share of requests to Moogsoft that are to succeed", "webui", ge=0.5, le=0.99999
+    )
+    slo_window_hours: int = setting(
+        24, "Hours over which service levels are looked at", "webui", "hours", ge=1, le=720
     )
 
     # --- Redis

@@ -12,6 +12,7 @@ from mutt_appliance.forwarder.retry import RetryPolicy, Verdict
 from mutt_appliance.forwarder.sender import Sender
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import Outcome
+from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import ForwarderMetrics
 
@@ -28,21 +29,18 @@ class Requests:
     def __init__(
         self,
         child: Child,
+        live: LiveSettings,
         sender: Sender,
         metrics: ForwarderMetrics,
         holdings: Holdings,
         on_end: Callable[[], None],
     ) -> None:
-        settings = child.settings
         self._child = child
-        self._settings = settings
+        self._live = live
         self._sender = sender
         self._metrics = metrics
         self._holdings = holdings
         self._on_end = on_end
-        self._policy = RetryPolicy(
-            settings.moog_max_retries, settings.moog_retry_base_delay, settings.moog_retry_max_delay
-        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures_in_a_row = 0
 
@@ -66,7 +64,7 @@ class Requests:
 
     async def _request(self, jobs: list[Job]) -> None:
         started = time.perf_counter()
-        verdict = await self._sender.post(body_of(jobs, self._settings))
+        verdict = await self._sender.post(body_of(jobs, self._live.current))
         self._metrics.latency.observe(time.perf_counter() - started)
         self._metrics.requests.labels("success" if verdict.kind == "done" else "fail", verdict.reason).inc()
         self._report_health(verdict)
@@ -80,7 +78,11 @@ class Requests:
         self._on_end()
 
     def _conclude(self, job: Job, verdict: Verdict) -> Outcome:
-        outcome = outcome_of(job, verdict, self._policy)
+        settings = self._live.current
+        policy = RetryPolicy(
+            settings.moog_max_retries, settings.moog_retry_base_delay, settings.moog_retry_max_delay
+        )
+        outcome = outcome_of(job, verdict, policy)
         if outcome.kind == "done":
             log.debug("alert delivered", **job.label())
         elif outcome.kind == "retry":

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
 import time
+from collections.abc import Callable
 
 import redis.asyncio
 import uvloop
 from aiohttp import web
 
-from mutt_appliance.config import ConfigError
+from mutt_appliance.config import ConfigError, Settings
 from mutt_appliance.forwarder.holdings import Holdings
 from mutt_appliance.forwarder.housekeeping import end, keep_beating, keep_lease, run_janitor
 from mutt_appliance.forwarder.jobs import prepare
@@ -21,7 +23,8 @@ from mutt_appliance.forwarder.requests import Requests
 from mutt_appliance.forwarder.sender import Sender
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import AlertClaim, AlertQueue
-from mutt_appliance.queueing.client import RedisError, async_client
+from mutt_appliance.queueing.client import RedisError, async_client, blocking_client
+from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError
 from mutt_appliance.queueing.limiter import RateLimiter
@@ -52,16 +55,19 @@ async def forward(child: Child, metrics: ForwarderMetrics) -> None:
     for field in set(settings.moog_signature_fields) & NEVER_IN_SIGNATURE:
         log.warning("MOOG_SIGNATURE_FIELDS: left out, it differs between events about one thing", field=field)
     client = async_client(settings, child.secrets, child.name)
+    listening = blocking_client(settings, child.secrets, child.name)
+    live = LiveSettings(settings, listening, KeySpace(settings))
     sender = Sender(settings, child.secrets.moog_api_key)
     app = web.Application()
     add_endpoints(app, settings.mutt_runtime_dir, child.spec.role)
     endpoints = await serve(app, child.sockets["metrics"], child.sockets["health"])
     try:
-        await Forwarder(child, client, sender, metrics).run()
+        await Forwarder(child, live, client, sender, metrics).run()
     finally:
         await endpoints.cleanup()
         await sender.close()
         await client.aclose()
+        listening.close()
 
 
 class Forwarder:
@@ -72,7 +78,12 @@ class Forwarder:
     """
 
     def __init__(
-        self, child: Child, client: redis.asyncio.Redis, sender: Sender, metrics: ForwarderMetrics
+        self,
+        child: Child,
+        live: LiveSettings,
+        client: redis.asyncio.Redis,
+        sender: Sender,
+        metrics: ForwarderMetrics,
     ) -> None:
         settings = child.settings
         keys = KeySpace(settings)
@@ -83,31 +94,33 @@ class Forwarder:
             round(settings.moog_janitor_timeout * 1000),
         )
         self._child = child
-        self._settings = settings
+        self._live = live
         self._sender = sender
         self._metrics = metrics
         self._queue = AlertQueue(client, keys, lease)
-        self._limiter = RateLimiter(
-            client,
-            keys.rate_limit,
-            settings.moog_rate_limit,
-            max(1, round(settings.moog_rate_period * 1000)),
-        )
+        self._limiter = RateLimiter(client, keys.rate_limit, *_rate(settings))
         self._membership = Membership(child, self._queue)
         batch_size = settings.moog_cloud_batch_size if settings.moog_format == "cloud" else 1
         self._capacity = min(settings.moog_max_concurrency * batch_size, HELD_MOST)
         self._holdings = Holdings(batch_size)
         self._wake = asyncio.Event()
-        self._requests = Requests(child, sender, metrics, self._holdings, self._wake.set)
+        self._requests = Requests(child, live, sender, metrics, self._holdings, self._wake.set)
         self._waiter: asyncio.Task[bytes | None] | None = None
         self._retry_at = math.inf
         self._tokens_at = 0.0
         self.turned_at = time.monotonic()
 
+    @property
+    def _settings(self) -> Settings:
+        return self._live.current
+
     async def run(self) -> None:
         """Forward until the child is told to stop, then settle and leave."""
         child = self._child
-        child.bind_loop(asyncio.get_running_loop(), self._wake.set, self._reload)
+        loop = asyncio.get_running_loop()
+        child.bind_loop(loop, self._wake.set, self._reload)
+        told = functools.partial(_call_soon, loop, self._settings_changed)
+        await asyncio.to_thread(self._live.start, child.stopping, {"config": told})
         child.health.set("moogsoft", True, f"{self._sender.place}: nothing sent yet")
         child.ready()
         try:
@@ -252,6 +265,7 @@ class Forwarder:
         if wanted == 0 or time.monotonic() < self._tokens_at:
             return
         await self._membership.prove_if_in_doubt()
+        self._limiter.allow(*_rate(self._settings))
         grant = await self._limiter.take(wanted)
         if grant.granted < wanted:
             self._metrics.rate_limit_hits.inc()
@@ -276,6 +290,11 @@ class Forwarder:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(rest_secs):
                 await self._wake.wait()
+
+    def _settings_changed(self) -> None:
+        """A wait for the old rate limit may be too long for the new one."""
+        self._tokens_at = 0.0
+        self._wake.set()
 
     def _reload(self) -> None:
         """SIGHUP: the key may be new; everything else is as it was at the start."""
@@ -315,3 +334,14 @@ class Forwarder:
             log.warning(
                 "could not leave the queue; the janitor will give back what is held", error=str(error)
             )
+
+
+def _rate(settings: Settings) -> tuple[int, int]:
+    """Requests, and the milliseconds in which there may be so many."""
+    return settings.moog_rate_limit, max(1, round(settings.moog_rate_period * 1000))
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    """From another thread; nothing once the loop has ended."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback)

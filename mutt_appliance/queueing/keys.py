@@ -13,6 +13,7 @@
     mutt:rate_limit:moog              zset    requests of the sliding window, by time (µs)
     mutt:dlq:ingest|alerter|moog      list    dead letters, new ones at the left
     mutt:traced                       list    deliveries of traced alerts (mutt-ctl send), new ones at the left
+    mutt:config                       hash    dynamic settings that were changed: value and version
     mutt:changes                      channel what changed, for who keeps a copy: rules, config
     mutt:session:{digest}             hash    a person signed in to the web UI, expires without use
     mutt:signin:{address}             string  wrong keys from an address in the last minutes
@@ -77,6 +78,7 @@ class KeySpace:
         self.alert_queue = tag + settings.alert_queue_name
         self.retry = tag + settings.moog_retry_set_name
         self.traced = tag + "mutt:traced"
+        self.config = tag + "mutt:config"
         self.changes = tag + "mutt:changes"
         self._activity_prefix = tag + "mutt"
         self._session_prefix = tag + "mutt:session"

@@ -27,6 +27,10 @@ class RateLimiter:
         self._period_ms = period_ms
         self._take = client.register_script(script_source("take_tokens"))
 
+    def allow(self, limit: int, period_ms: int) -> None:
+        """From the next request on this limit holds."""
+        self._limit, self._period_ms = limit, period_ms
+
     async def take(self, wanted: int) -> Grant:
         """Ask for `wanted` requests. May raise redis.RedisError, and then none is granted."""
         args: list[str | int] = [self._limit, self._period_ms, wanted, uuid.uuid4().hex]

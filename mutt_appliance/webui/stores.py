@@ -10,9 +10,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import redis.asyncio
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from mutt_appliance.config import Settings
+from mutt_appliance.config.dynamic import effective
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.changes import Change, tell
 from mutt_appliance.queueing.client import RedisError, async_client
+from mutt_appliance.queueing.dynamic import Stored, all_stored, values_of
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.store.pool import Database
 from mutt_appliance.telemetry.logs import get_logger
@@ -62,6 +65,17 @@ class Stores:
         """What `make` gave at most `fresh_secs` ago, the same for all who ask for `name`."""
         one: Cached[T] = self._cached.setdefault(name, Cached(make, fresh_secs))
         return await one.get()
+
+    async def stored_settings(self) -> dict[str, Stored]:
+        """Dynamic settings as they are stored, by name. Raises redis.RedisError."""
+        answer: Any = await self.redis.hgetall(self.keys.config)
+        return all_stored(answer)
+
+    async def live_settings(self) -> Settings:
+        """The settings in force; those of the environment where the dynamic ones are off. Raises redis.RedisError."""
+        if not self.settings.dynamic_config_enabled:
+            return self.settings
+        return effective(self.settings, values_of(await self.stored_settings()))[0]
 
     async def tell(self, change: Change) -> None:
         """Say that something changed. Without Redis the others find out in their own time."""

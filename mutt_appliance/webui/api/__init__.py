@@ -1,6 +1,17 @@
 """The operations below /api/v1, a module for each thing they are about."""
 
-from mutt_appliance.webui.api import activity, audit_logs, dev_hosts, keys, metrics, processes, rules, teams
+from mutt_appliance.webui.api import (
+    activity,
+    audit_logs,
+    config,
+    dev_hosts,
+    history,
+    keys,
+    metrics,
+    processes,
+    rules,
+    teams,
+)
 
 OPERATIONS = (
     *metrics.OPERATIONS,
@@ -10,5 +21,7 @@ OPERATIONS = (
     *teams.OPERATIONS,
     *keys.OPERATIONS,
     *audit_logs.OPERATIONS,
+    *config.OPERATIONS,
+    *history.OPERATIONS,
     *processes.OPERATIONS,
 )

@@ -175,8 +175,9 @@ async def read_activity(stores: Stores) -> dict[str, Any]:
         unhandled = await read_unhandled(stores, TOP)
     except StoreUnavailable:
         rules, unhandled = {}, []
-    depths, used = await _depths(stores)
-    limit, period = stores.settings.moog_rate_limit, stores.settings.moog_rate_period
+    settings = await stores.live_settings()
+    limit, period = settings.moog_rate_limit, settings.moog_rate_period
+    depths, used = await _depths(stores, period)
     return {
         **depths,
         "limiter": {"limit": limit, "period_seconds": period, "used": used},
@@ -223,9 +224,9 @@ def _unhandled(pattern: Pattern) -> dict[str, Any]:
     }
 
 
-async def _depths(stores: Stores) -> tuple[dict[str, Any], int]:
+async def _depths(stores: Stores, period_secs: float) -> tuple[dict[str, Any], int]:
     keys = stores.keys
-    begun_us = int((time.time() - stores.settings.moog_rate_period) * 1_000_000)
+    begun_us = int((time.time() - period_secs) * 1_000_000)
     async with stores.redis.pipeline(transaction=False) as pipe:
         pipe.llen(keys.ingest_queue)
         pipe.llen(keys.alert_queue)

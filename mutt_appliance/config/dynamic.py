@@ -1,0 +1,123 @@
+"""Settings that can be changed while MUTT runs: which they are, and what holds when some were changed (pure).
+
+Type, limits, unit and meaning are those of the setting; its value from the environment is the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
+
+import annotated_types
+from pydantic import TypeAdapter, ValidationError
+
+from mutt_appliance.config.checks import order_faults
+from mutt_appliance.config.describe import plain_type, requirement
+from mutt_appliance.config.settings import Settings, extra_of
+
+DYNAMIC: Final = (
+    "cache_reload_interval",
+    "unhandled_threshold",
+    "unhandled_expiry_seconds",
+    "alerter_queue_warn_threshold",
+    "alerter_queue_shed_threshold",
+    "alerter_shed_mode",
+    "alerter_defer_sleep_ms",
+    "alerter_max_retries",
+    "moog_rate_limit",
+    "moog_rate_period",
+    "moog_max_retries",
+    "slo_ingestor_target",
+    "slo_forwarder_target",
+    "slo_window_hours",
+)
+
+
+class DynamicError(Exception):
+    """A value that a dynamic setting cannot have; the text says what it must be."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A dynamic setting as a person who changes it needs to know it."""
+
+    name: str
+    kind: Literal["integer", "number", "choice"]
+    section: str
+    unit: str
+    description: str
+    requirement: str
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+
+
+def describe(name: str) -> Described:
+    """What there is to know about `name`, one of DYNAMIC."""
+    info = Settings.model_fields[name]
+    kind = plain_type(info.annotation)
+    extra = extra_of(info)
+    choices = tuple(str(choice) for choice in get_args(kind)) if get_origin(kind) is Literal else ()
+    lows: list[Any] = [
+        m.ge if isinstance(m, annotated_types.Ge) else m.gt for m in info.metadata if _is_low(m)
+    ]
+    highs: list[Any] = [m.le for m in info.metadata if isinstance(m, annotated_types.Le)]
+    return Described(
+        name,
+        "choice" if choices else "integer" if kind is int else "number",
+        extra["section"],
+        extra["unit"],
+        info.description or "",
+        requirement(info),
+        float(lows[0]) if lows else None,
+        float(highs[0]) if highs else None,
+        choices,
+    )
+
+
+def _is_low(meta: Any) -> bool:
+    return isinstance(meta, annotated_types.Ge | annotated_types.Gt)
+
+
+def _adapter(name: str) -> TypeAdapter[Any]:
+    info = Settings.model_fields[name]
+    limited: Any = Annotated[info.annotation, info, *info.metadata]
+    return TypeAdapter(limited)
+
+
+_ADAPTERS: Final = {name: _adapter(name) for name in DYNAMIC}
+
+
+def parse(name: str, value: Any) -> Any:
+    """`value`, also as text, in the type of the setting; raises DynamicError."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise DynamicError(f"must be {describe(name).requirement}")
+    try:
+        return _ADAPTERS[name].validate_python(value)
+    except ValidationError as error:
+        raise DynamicError(f"must be {describe(name).requirement}") from error
+
+
+def effective(settings: Settings, changed: Mapping[str, Any]) -> tuple[Settings, dict[str, str]]:
+    """(settings in force, what is wrong with values that were left out, by name).
+
+    Values that contradict each other are all left out.
+    """
+    values: dict[str, Any] = {}
+    faults: dict[str, str] = {}
+    for name, value in changed.items():
+        if name not in DYNAMIC:
+            faults[name] = "is no dynamic setting"
+            continue
+        try:
+            values[name] = parse(name, value)
+        except DynamicError as error:
+            faults[name] = f"{str(value)[:80]}: {error}"
+    made = settings.model_copy(update=values)
+    for fault in order_faults(made):
+        larger, smaller = fault
+        for name in (larger, smaller):
+            if values.pop(name, None) is not None:
+                faults[name] = f"{larger} must not be less than {smaller}"
+    return settings.model_copy(update=values), faults

@@ -1,0 +1,130 @@
+"""Dynamic settings in Redis: written with a version, read by every process that uses one.
+
+A hash has for each setting that was ever changed {"value": …, "version": n}, without a value once it was put
+back to its default. Who misses the word of a change reads it in an interval.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import redis
+import redis.asyncio
+
+from mutt_appliance.config import Settings
+from mutt_appliance.config.dynamic import effective
+from mutt_appliance.queueing.changes import Change, ChangeListener
+from mutt_appliance.queueing.client import RedisError
+from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.scripts import script_source, text
+from mutt_appliance.telemetry.logs import get_logger
+
+log = get_logger("queueing.dynamic")
+LOOK_SECS = 30.0
+NO_VALUE = object()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is stored of a setting; without a value its default holds."""
+
+    version: int = 0
+    value: Any = NO_VALUE
+
+    @property
+    def changed(self) -> bool:
+        """True if it has a value other than by default."""
+        return self.value is not NO_VALUE
+
+
+def stored_of(raw: bytes | str | None) -> Stored:
+    """A field of the hash; one that cannot be read counts as not changed."""
+    if raw is None:
+        return Stored()
+    try:
+        document = orjson.loads(raw)
+        return Stored(int(document["version"]), document.get("value", NO_VALUE))
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        return Stored()
+
+
+def all_stored(answer: Mapping[Any, Any]) -> dict[str, Stored]:
+    """The whole hash, by name."""
+    return {text(name): stored_of(raw) for name, raw in answer.items()}
+
+
+def values_of(stored: Mapping[str, Stored]) -> dict[str, Any]:
+    """The values that were changed."""
+    return {name: each.value for name, each in stored.items() if each.changed}
+
+
+async def change(
+    client: redis.asyncio.Redis, keys: KeySpace, name: str, value: Any, if_version: int | None
+) -> tuple[Stored, Stored] | None:
+    """Store a value, or NO_VALUE; returns (before, after), None when the version is another by now."""
+    script = client.register_script(script_source("set_config"))
+    fields = "{" if value is NO_VALUE else '{"value":' + orjson.dumps(value).decode() + ","
+    answer: Any = await script(
+        keys=[keys.config], args=[name, "" if if_version is None else if_version, fields]
+    )
+    if not answer:
+        return None
+    before, version = stored_of(answer[0] or None), int(answer[1])
+    return before, Stored(version, value)
+
+
+class LiveSettings:
+    """The settings of a process as they are now; `current` may be read from any thread."""
+
+    def __init__(self, settings: Settings, client: redis.Redis, keys: KeySpace) -> None:
+        self._base = settings
+        self._client = client
+        self._keys = keys
+        self._told: dict[str, str] = {}
+        self.current = settings
+
+    def refresh(self) -> None:
+        """Read what was changed; what is wrong with it is logged and left out."""
+        try:
+            answer: Any = self._client.hgetall(self._keys.config)
+        except (RedisError, OSError) as error:
+            # The others of this process meet the same trouble and report it.
+            log.debug("dynamic settings not read", error=str(error))
+            return
+        made, faults = effective(self._base, values_of(all_stored(answer)))
+        if faults != self._told:
+            for name, fault in faults.items():
+                log.warning("dynamic setting left out", setting=name, fault=fault)
+            self._told = faults
+        if made != self.current:
+            before = self.current
+            self.current = made
+            names = [name for name in type(made).model_fields if getattr(made, name) != getattr(before, name)]
+            log.info("dynamic settings in force", **{name: getattr(made, name) for name in names})
+
+    def start(
+        self, stopping: threading.Event, others: Mapping[Change, Callable[[], None]] | None = None
+    ) -> None:
+        """Read them, and again at each word of a change and in an interval; `others` are told of their changes."""
+        callbacks = dict(others or {})
+        if self._base.dynamic_config_enabled:
+            self.refresh()
+            further = callbacks.get("config")
+
+            def told() -> None:
+                self.refresh()
+                if further is not None:
+                    further()
+
+            callbacks["config"] = told
+            threading.Thread(target=self._look, args=(stopping,), name="settings", daemon=True).start()
+        if callbacks:
+            ChangeListener(self._client, self._keys, callbacks, stopping).start()
+
+    def _look(self, stopping: threading.Event) -> None:
+        while not stopping.wait(LOOK_SECS):
+            self.refresh()

@@ -1,0 +1,246 @@
+"""/config: settings that can be changed while MUTT runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any, Literal
+
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from pydantic import Field
+
+from mutt_appliance.config.dynamic import DYNAMIC, Described, DynamicError, describe, effective, parse
+from mutt_appliance.queueing.dynamic import NO_VALUE, Stored, change, values_of
+from mutt_appliance.store.editing import NotFoundError, VersionError
+from mutt_appliance.store.history import changes, note, one_change
+from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.webui.access import Role
+from mutt_appliance.webui.api.fields import Name, Strict
+from mutt_appliance.webui.api.history import LARGEST_ID, History, PageOfHistory
+from mutt_appliance.webui.operations import Call, Reply, operation
+from mutt_appliance.webui.problems import FieldFault, Problem, invalid
+
+log = get_logger("webui.config")
+TAG = "Configuration"
+ENTITY = "config"
+Value = int | float | str
+
+
+class SettingPath(Strict):
+    """A setting in the address."""
+
+    key: Name = Field(description="Its name in lower case, such as moog_rate_limit")
+
+
+class ChangePath(Strict):
+    """An entry of the history in the address."""
+
+    id: int = Field(ge=1, le=LARGEST_ID)
+
+
+class SettingIn(Strict):
+    """A new value."""
+
+    value: Value
+
+
+class Setting(Strict):
+    """A dynamic setting."""
+
+    name: str
+    value: Value
+    default: Value = Field(description="What the environment says")
+    changed: bool
+    kind: Literal["integer", "number", "choice"]
+    section: str
+    unit: str
+    description: str
+    requirement: str = Field(description="What a value must be, in words")
+    minimum: float | None
+    maximum: float | None
+    choices: list[str]
+    version: int = Field(description="0 until it is changed for the first time")
+
+
+class SettingList(Strict):
+    """Dynamic settings; not `enabled`: DYNAMIC_CONFIG_ENABLED=false, the defaults are in force."""
+
+    enabled: bool
+    items: list[Setting]
+
+
+class ConfigHistoryQuery(PageOfHistory):
+    """Whose history."""
+
+    key: Name | None = None
+
+
+@operation("GET", "/config", tag=TAG, role=Role.VIEWER, answer=SettingList)
+async def list_settings(call: Call) -> Reply:
+    """List dynamic settings."""
+    stored = await call.stores.stored_settings()
+    return Reply(
+        {
+            "enabled": call.stores.settings.dynamic_config_enabled,
+            "items": [_document(call, describe(name), stored) for name in DYNAMIC],
+        }
+    )
+
+
+@operation("GET", "/config/history", tag=TAG, role=Role.VIEWER, query=ConfigHistoryQuery, answer=History)
+async def list_config_history(call: Call) -> Reply:
+    """List changes of dynamic settings, the newest first."""
+    query: ConfigHistoryQuery = call.query
+    found = await call.stores.run(changes, ENTITY, query.key, query.before, query.limit)
+    return Reply({"items": [asdict(each) for each in found]})
+
+
+@operation(
+    "POST",
+    "/config/history/{id}/revert",
+    tag=TAG,
+    role=Role.ADMIN,
+    changes="config",
+    path_model=ChangePath,
+    answer=Setting,
+    problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+async def revert_setting(call: Call) -> Reply:
+    """Put a setting back to what it was before a change."""
+    entry = await call.stores.run(one_change, call.path.id)
+    if entry.entity != ENTITY:
+        raise NotFoundError(f"change {entry.id} is none of a setting")
+    before = (entry.before or {}).get("value", NO_VALUE)
+    return await _store(call, entry.entity_id, before, "revert")
+
+
+@operation(
+    "GET",
+    "/config/{key}",
+    tag=TAG,
+    role=Role.VIEWER,
+    path_model=SettingPath,
+    answer=Setting,
+    problems=(HTTPStatus.NOT_FOUND,),
+)
+async def get_setting(call: Call) -> Reply:
+    """Get one setting."""
+    name = _known(call.path.key)
+    stored = await call.stores.stored_settings()
+    return Reply(_document(call, describe(name), stored), version=stored.get(name, Stored()).version)
+
+
+@operation(
+    "PUT",
+    "/config/{key}",
+    tag=TAG,
+    role=Role.ADMIN,
+    changes="config",
+    path_model=SettingPath,
+    body=SettingIn,
+    answer=Setting,
+    problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    versioned=True,
+)
+async def set_setting(call: Call) -> Reply:
+    """Change a setting.
+
+    Every process has the new value within a second.
+    """
+    return await _store(call, _known(call.path.key), call.body.value, "update")
+
+
+@operation(
+    "DELETE",
+    "/config/{key}",
+    tag=TAG,
+    role=Role.ADMIN,
+    changes="config",
+    path_model=SettingPath,
+    answer=Setting,
+    problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    versioned=True,
+)
+async def reset_setting(call: Call) -> Reply:
+    """Put a setting back to its default."""
+    return await _store(call, _known(call.path.key), NO_VALUE, "reset")
+
+
+OPERATIONS = (
+    list_settings,
+    list_config_history,
+    revert_setting,
+    get_setting,
+    set_setting,
+    reset_setting,
+)
+
+
+def _known(key: str) -> str:
+    name = key.lower()
+    if name not in DYNAMIC:
+        raise NotFoundError(f"{key[:80]}: is no dynamic setting: GET /config lists them")
+    return name
+
+
+async def _store(call: Call, name: str, value: Any, action: str) -> Reply:
+    """Store it in Redis, then note it; what cannot be noted is taken back."""
+    stores = call.stores
+    if not stores.settings.dynamic_config_enabled:
+        raise Problem(
+            HTTPStatus.CONFLICT, "DYNAMIC_CONFIG_ENABLED=false: change the environment and restart MUTT"
+        )
+    stored = await stores.stored_settings()
+    if value is not NO_VALUE:
+        value = _checked(call, name, value, stored)
+    answer = await change(stores.redis, stores.keys, name, value, call.if_version)
+    if answer is None:
+        raise VersionError((await stores.stored_settings()).get(name, Stored()).version)
+    before, after = answer
+    try:
+        await stores.run(_note, call.person.name, action, name, _state(before), _state(after))
+    except Exception:
+        undone = await change(stores.redis, stores.keys, name, before.value, after.version)
+        log.error("a setting could not be noted in the history", setting=name, taken_back=undone is not None)
+        raise
+    return Reply(_document(call, describe(name), {**stored, name: after}), version=after.version)
+
+
+def _checked(call: Call, name: str, value: Any, stored: Mapping[str, Stored]) -> Any:
+    """`value` in its type, if it goes with the others; raises Problem 422."""
+    try:
+        parsed = parse(name, value)
+    except DynamicError as error:
+        raise _wrong(f"{str(value)[:80]!r}: {error}") from error
+    _, faults = effective(call.stores.settings, {**values_of(stored), name: parsed})
+    if name in faults:
+        raise _wrong(f"{parsed!r}: {faults[name]}")
+    return parsed
+
+
+def _wrong(message: str) -> Problem:
+    return invalid([FieldFault(field="body.value", message=message)])
+
+
+def _document(call: Call, described: Described, stored: Mapping[str, Stored]) -> dict[str, Any]:
+    default = getattr(call.stores.settings, described.name)
+    mine = stored.get(described.name, Stored())
+    return {
+        **asdict(described),
+        "value": mine.value if mine.changed and call.stores.settings.dynamic_config_enabled else default,
+        "default": default,
+        "changed": mine.changed,
+        "version": mine.version,
+    }
+
+
+def _state(stored: Stored) -> dict[str, Any]:
+    return {"value": stored.value} if stored.changed else {}
+
+
+def _note(
+    conn: Connection, changed_by: str, action: str, name: str, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    with conn.cursor() as cursor:
+        note(cursor, changed_by, action, ENTITY, name, before, after)
