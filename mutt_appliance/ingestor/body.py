@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
+from mutt_appliance.events.admission import Unreadable
 
 # zlib's window size for gzip data with its header; see zlib.decompressobj.
 GZIP_WBITS = 31
@@ -18,14 +19,6 @@ class BodyTooLargeError(Exception):
 
 class BodyUnreadableError(Exception):
     """The body is not what its headers say; the text says what is wrong and where."""
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A part of a body that is not JSON: its text and what is wrong with it."""
-
-    text: bytes
-    reason: str
 
 
 def unpack(body: bytes, encoding: str, max_bytes: int) -> bytes:

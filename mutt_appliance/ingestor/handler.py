@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from mutt_appliance.config import Settings
-from mutt_appliance.ingestor.admit import Admission, Limits, admit
+from mutt_appliance.events.admission import Admission, Limits, admit
 from mutt_appliance.ingestor.body import BodyTooLargeError, BodyUnreadableError, split_events, unpack
 from mutt_appliance.ingestor.group_commit import GroupCommit, OverloadedError
 from mutt_appliance.ingestor.rates import AcceptedCounter

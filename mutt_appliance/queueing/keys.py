@@ -12,6 +12,8 @@
     mutt:retry:moog                   zset    alerts by the time (ms) of their next attempt
     mutt:rate_limit:moog              zset    requests of the sliding window, by time (µs)
     mutt:dlq:ingest|alerter|moog      list    dead letters, new ones at the left
+    mutt:replay:{queue}               hash    how far the replay of all dead letters of a queue is
+    mutt:replay:{queue}:lock          string  held by the process that does it
     mutt:traced                       list    deliveries of traced alerts (mutt-ctl send), new ones at the left
     mutt:config                       hash    dynamic settings that were changed: value and version
     mutt:changes                      channel what changed, for who keeps a copy: rules, config
@@ -103,6 +105,10 @@ class KeySpace:
     def activity(self, what: str, window: str, number: int) -> str:
         """Counts of `what` (hits, hosts, patterns, samples) in a window ("1h", "24h")."""
         return f"{self._activity_prefix}:{what}:{window}:{number}"
+
+    def replay(self, queue: str) -> str:
+        """Progress of the replay of a dead letter queue; with `:lock` who does it."""
+        return f"{self._activity_prefix}:replay:{queue}"
 
     def session(self, digest: str) -> str:
         """A session of the web UI, by the digest of its token."""

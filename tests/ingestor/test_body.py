@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mutt_appliance.events.admission import Unreadable
 from mutt_appliance.ingestor.body import (
     BodyTooLargeError,
     BodyUnreadableError,
-    Unreadable,
     split_events,
     unpack,
 )

@@ -5,6 +5,7 @@ from mutt_appliance.webui.api import (
     audit_logs,
     config,
     dev_hosts,
+    dlq,
     history,
     keys,
     metrics,
@@ -13,6 +14,7 @@ from mutt_appliance.webui.api import (
     teams,
 )
 
+# Where two addresses fit, the first one is taken: /rules/hits before /rules/{id}.
 OPERATIONS = (
     *metrics.OPERATIONS,
     *activity.OPERATIONS,
@@ -23,5 +25,6 @@ OPERATIONS = (
     *audit_logs.OPERATIONS,
     *config.OPERATIONS,
     *history.OPERATIONS,
+    *dlq.OPERATIONS,
     *processes.OPERATIONS,
 )

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mutt_appliance.ingestor.admit import Admission, Limits, admit
-from mutt_appliance.ingestor.body import Unreadable
+from mutt_appliance.events.admission import Admission, Limits, Unreadable, admit
 
 LIMITS = Limits(("timestamp", "message", "hostname"), 10_000, dedup=True)
 NOW = "2026-11-24T02:00:00.000000Z"

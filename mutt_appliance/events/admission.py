@@ -12,7 +12,6 @@ import uuid_utils
 from mutt_appliance.config import Settings
 from mutt_appliance.events.severity import parse_severity
 from mutt_appliance.events.snmptrap import enrich, may_be_trap
-from mutt_appliance.ingestor.body import Unreadable
 from mutt_appliance.queueing.dead_letter import dead_letter
 from mutt_appliance.queueing.intake import DIGEST_BYTES
 
@@ -22,6 +21,14 @@ MAX_ID_CHARS = 128
 KEPT_BYTES = 65_536
 # Set by MUTT alone: what a sender gives under this name is dropped.
 RESERVED = "mutt_meta"
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A part of a body that is not JSON: its text and what is wrong with it."""
+
+    text: bytes
+    reason: str
 
 
 class RefusedError(Exception):
