@@ -99,8 +99,34 @@ class RuleSet:
         else:
             patterns.append(Pattern(rank, rule.match_string))
 
+    def explain(
+        self, message: str, data: bytes, severity: int | None, trap_oid: str | None
+    ) -> list[tuple[RuleRow, str | None]]:
+        """Rules whose pattern fits, in the order they are tried, each with why it does not match all the same.
+
+        None: it matches. The first of these is what `match` returns.
+        """
+        hits = self._candidates(message, data, trap_oid)
+        return [
+            (self._rules[rank], self._why_not(rank, message, severity, trap_oid))
+            for rank in sorted(set(hits))
+        ]
+
     def match(self, message: str, data: bytes, severity: int | None, trap_oid: str | None) -> RuleRow | None:
         """The rule that wins, or None. `data` is `message` in UTF-8; `trap_oid` has no leading dot."""
+        hits = self._candidates(message, data, trap_oid)
+        if not hits:
+            return None
+        best = min(hits)
+        if self._plain[best]:
+            return self._rules[best]
+        for rank in sorted(hits):
+            if self._holds(rank, message, severity, trap_oid):
+                return self._rules[rank]
+        return None
+
+    def _candidates(self, message: str, data: bytes, trap_oid: str | None) -> list[int]:
+        """Ranks of the rules whose main pattern fits, in no order, some more than once."""
         hits = self._hits
         hits.clear()
         if self._literals is not None:
@@ -111,15 +137,7 @@ class RuleSet:
             hits += self._unfiltered
         if trap_oid is not None and self._by_oid:
             self._collect_by_oid(trap_oid)
-        if not hits:
-            return None
-        best = min(hits)
-        if self._plain[best]:
-            return self._rules[best]
-        for rank in sorted(hits):
-            if self._holds(rank, message, severity, trap_oid):
-                return self._rules[rank]
-        return None
+        return hits
 
     def _on_hit(self, rank: int, _start: int, _end: int, _flags: int, _context: object) -> None:
         self._hits.append(rank)
@@ -145,6 +163,19 @@ class RuleSet:
         if words is not None and words not in message.casefold():
             return False
         return rank not in self._confirmations or self._confirmed(rank, message)
+
+    def _why_not(self, rank: int, message: str, severity: int | None, trap_oid: str | None) -> str | None:
+        """What `_holds` does not find, in words."""
+        wanted, oid, words = self._severity[rank], self._oid[rank], self._words[rank]
+        if wanted is not None and wanted != severity:
+            return f"it wants severity {wanted}, the event has {'none' if severity is None else severity}"
+        if oid is not None and not is_below(trap_oid, oid):
+            return f"the event's trap OID is not {oid} or below"
+        if words is not None and words not in message.casefold():
+            return "its text is not in the message"
+        if rank in self._confirmations and not self._confirmed(rank, message):
+            return "its expression does not match the message"
+        return None
 
     def _confirmed(self, rank: int, message: str) -> bool:
         overruns = self._overruns.get(rank, 0)

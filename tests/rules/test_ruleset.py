@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mutt_appliance.rules.ruleset import OVERRUNS_ALLOWED, RuleFault, RuleSet, is_below, normal_oid_prefix
 from mutt_appliance.store.rules import RuleData, RuleRow
-from tests.rules.oracle import make_rule, winner
+from tests.rules.oracle import holds, make_rule, winner
 
 WORDS = [
     "link",
@@ -99,6 +99,10 @@ def test_the_winner_is_the_one_the_plain_matcher_finds(
     assert rule_set.faults == []
     for message, severity, oid in events:
         assert match(rule_set, message, severity, oid) == winner(rows, message, severity, oid)
+        explained = rule_set.explain(message, message.encode("utf-8", "replace"), severity, oid)
+        matching = [rule.id for rule, why_not in explained if why_not is None]
+        ordered = sorted(rows, key=lambda rule: (rule.priority, rule.id))
+        assert matching == [rule.id for rule in ordered if holds(rule, message, severity, oid)]
 
 
 @settings(max_examples=200, deadline=None)

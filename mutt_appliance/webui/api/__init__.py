@@ -11,6 +11,7 @@ from mutt_appliance.webui.api import (
     metrics,
     processes,
     rules,
+    rules_test,
     teams,
 )
 
@@ -18,6 +19,7 @@ from mutt_appliance.webui.api import (
 OPERATIONS = (
     *metrics.OPERATIONS,
     *activity.OPERATIONS,
+    *rules_test.OPERATIONS,
     *rules.OPERATIONS,
     *dev_hosts.OPERATIONS,
     *teams.OPERATIONS,

@@ -133,7 +133,7 @@ async def create_one_rule(call: Call) -> Reply:
     It is in force in every alerter within a second.
     """
     spec = RuleSpec(**call.body.model_dump())
-    _check(spec)
+    check_rule(spec)
     rule = await call.stores.run(create_rule, spec, call.person.name)
     return Reply(_document(rule), HTTPStatus.CREATED, rule.version, {"Location": f"/api/v1/rules/{rule.id}"})
 
@@ -174,7 +174,7 @@ async def update_one_rule(call: Call) -> Reply:
 
     def change(spec: RuleSpec) -> RuleSpec:
         changed = replace(spec, **given)
-        _check(changed)
+        check_rule(changed)
         return changed
 
     rule = await call.stores.run(update_rule, call.path.id, change, call.person.name, call.if_version)
@@ -226,16 +226,16 @@ def _document(rule: VersionedRule) -> dict[str, Any]:
     }
 
 
-def _check(spec: RuleSpec) -> None:
-    """What the type of each field does not tell; raises Problem 422."""
-    faults = list(_faults(problems_of(spec)))
+def check_rule(spec: RuleSpec, place: str = "body") -> None:
+    """What the type of each field does not tell; raises Problem 422 with fields below `place`."""
+    faults = list(_faults(problems_of(spec), place))
     if faults:
         raise invalid(faults)
 
 
-def _faults(problems: Iterable[str]) -> Iterable[FieldFault]:
+def _faults(problems: Iterable[str], place: str) -> Iterable[FieldFault]:
     """`match_string='(': is not …` as field and message."""
     for problem in problems:
         found = PROBLEM.fullmatch(problem)
         field, message = found.groups() if found else ("", problem)
-        yield FieldFault(field=f"body.{field}", message=message)
+        yield FieldFault(field=f"{place}.{field}", message=message)
