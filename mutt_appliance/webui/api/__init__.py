@@ -11,6 +11,7 @@ from mutt_appliance.webui.api import (
     metrics,
     processes,
     rules,
+    rules_files,
     rules_test,
     teams,
 )
@@ -20,6 +21,7 @@ OPERATIONS = (
     *metrics.OPERATIONS,
     *activity.OPERATIONS,
     *rules_test.OPERATIONS,
+    *rules_files.OPERATIONS,
     *rules.OPERATIONS,
     *dev_hosts.OPERATIONS,
     *teams.OPERATIONS,
