@@ -30,10 +30,11 @@ class TableError(Exception):
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table with a head; None is an empty cell."""
+    """A table, with a head if there are columns; None is an empty cell."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(columns)
+    if columns:
+        writer.writerow(columns)
     for row in rows:
         writer.writerow([guarded(value) for value in row])
     return out.getvalue()

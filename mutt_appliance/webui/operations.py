@@ -14,10 +14,12 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from mutt_appliance.queueing.changes import Change
+from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.webui.access import Person, Role
 from mutt_appliance.webui.problems import FieldFault, Problem, faults_of, invalid
 from mutt_appliance.webui.stores import Stores
 
+log = get_logger("webui.api")
 PREFIX = "/api/v1"
 JSON = "application/json"
 BODY_MAX_BYTES = 4 << 20
@@ -71,9 +73,15 @@ class Download:
             headers={"Content-Type": self.content_type, "Content-Disposition": disposition}
         )
         await response.prepare(request)
-        async for chunk in self.chunks:
-            await response.write(chunk)
-        await response.write_eof()
+        try:
+            async for chunk in self.chunks:
+                await response.write(chunk)
+            await response.write_eof()
+        except Exception as error:  # noqa: BLE001 - the answer has begun: all that is left is to end it early
+            gone = isinstance(error, ConnectionError)
+            (log.info if gone else log.error)("download ended early", file=self.filename, error=str(error))
+            if request.transport is not None:
+                request.transport.abort()
         return response
 
 

@@ -3,6 +3,7 @@
 from mutt_appliance.webui.api import (
     activity,
     audit_logs,
+    audit_rows,
     config,
     dev_hosts,
     dlq,
@@ -29,6 +30,7 @@ OPERATIONS = (
     *teams.OPERATIONS,
     *keys.OPERATIONS,
     *audit_logs.OPERATIONS,
+    *audit_rows.OPERATIONS,
     *config.OPERATIONS,
     *history.OPERATIONS,
     *dlq.OPERATIONS,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from mutt_appliance.store.audit_pages import AuditEntry, AuditFilter, Place, audit_page
 from mutt_appliance.webui.access import Role
 from mutt_appliance.webui.api.fields import Name, Number, Strict, Text, Time
+from mutt_appliance.webui.api.rules import Handling
 from mutt_appliance.webui.operations import Call, Reply, operation
 from mutt_appliance.webui.problems import FieldFault, invalid
 
@@ -29,7 +30,32 @@ def _aware(value: datetime) -> datetime:
 Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
-class AuditQuery(Strict):
+class AuditSelection(Strict):
+    """Which rows."""
+
+    hostname: Name | None = None
+    rule_id: Number | None = None
+    start_date: Moment | None = Field(None, description="ISO 8601, UTC without a zone; included")
+    end_date: Moment | None = Field(None, description="ISO 8601, UTC without a zone; not included")
+    handling: Handling | None = None
+    environment: Literal["prod", "dev"] | None = None
+    team: Name | None = None
+
+    @property
+    def filter(self) -> AuditFilter:
+        """As the store knows it."""
+        return AuditFilter(
+            self.hostname,
+            self.rule_id,
+            self.start_date,
+            self.end_date,
+            self.handling,
+            self.environment,
+            self.team,
+        )
+
+
+class AuditQuery(AuditSelection):
     """Which rows, and which page of them."""
 
     page: int = Field(1, ge=1, le=1_000_000)
@@ -37,10 +63,6 @@ class AuditQuery(Strict):
         None, ge=1, le=LIMIT_MAX, description="Rows a page; AUDIT_LOG_PAGE_SIZE without it"
     )
     cursor: Text | None = Field(None, description="next_cursor of the page before; quick however far it is")
-    hostname: Name | None = None
-    rule_id: Number | None = None
-    start_date: Moment | None = Field(None, description="ISO 8601, UTC without a zone; included")
-    end_date: Moment | None = Field(None, description="ISO 8601, UTC without a zone; not included")
 
 
 class AuditRow(Strict):
@@ -83,21 +105,21 @@ async def list_audit_logs(call: Call) -> Reply:
     if skipped > SKIPPED_MAX:
         far = f"{query.page}: is more than {SKIPPED_MAX} rows away: follow next_cursor, or narrow the time"
         raise invalid([FieldFault(field="query.page", message=far)])
-    after = None if query.cursor is None else _place(query.cursor)
-    wanted = AuditFilter(query.hostname, query.rule_id, query.start_date, query.end_date)
-    rows = await call.stores.run(audit_page, wanted, limit + 1, after, skipped)
-    more = len(rows) > limit
-    return Reply(
-        {
-            "page": query.page,
-            "limit": limit,
-            "items": [asdict(row) for row in rows[:limit]],
-            "next_cursor": _cursor(rows[limit - 1]) if more else None,
-        }
-    )
+    after = None if query.cursor is None else place_of(query.cursor)
+    rows = await call.stores.run(audit_page, query.filter, limit + 1, after, skipped)
+    return Reply({"page": query.page, "limit": limit, **page_of(rows, limit)})
 
 
 OPERATIONS = (list_audit_logs,)
+
+
+def page_of(rows: list[AuditEntry], limit: int) -> dict[str, Any]:
+    """A page out of up to `limit` + 1 rows; the one too many tells that there are more."""
+    more = len(rows) > limit
+    return {
+        "items": [asdict(row) for row in rows[:limit]],
+        "next_cursor": _cursor(rows[limit - 1]) if more else None,
+    }
 
 
 def _cursor(row: AuditEntry) -> str:
@@ -105,7 +127,7 @@ def _cursor(row: AuditEntry) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _place(cursor: str) -> Place:
+def place_of(cursor: str) -> Place:
     """The place that a cursor stands for; raises Problem 422."""
     try:
         text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"==").decode()

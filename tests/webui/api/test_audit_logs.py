@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from mutt_appliance.config import Settings
-from mutt_appliance.secrets import Secrets
-from mutt_appliance.store.audit import AuditRow, AuditWriter
-from mutt_appliance.store.pool import Database
+from tests.support.audit import audit_row, write_audit_rows
 from tests.webui.conftest import Api
 
 START = datetime(2026, 11, 20, 12, 0, 0, 250, tzinfo=UTC)
@@ -20,29 +18,18 @@ COUNT = 120
 @pytest.fixture
 def filled(api: Api, settings: Settings) -> Api:
     """120 events, one a minute; every third from b, every fourth by rule 2."""
-    database = Database(settings, Secrets(), "test")
-    rows = [
-        AuditRow(
-            event_id=f"e{number:03}",
-            correlation_id="c",
-            received_at=START + timedelta(minutes=number),
-            event_timestamp=None,
-            hostname="b" if number % 3 == 0 else "a",
-            message=f"message {number}",
-            syslog_severity=3,
-            trap_oid=None,
-            rule_id=2 if number % 4 == 0 else 1,
-            handling="Ticket_only",
-            environment="prod",
-            team="NETO",
-            alert_id=f"a{number}",
-            forwarded=True,
-            raw_event="{}",
-        )
-        for number in range(COUNT)
-    ]
-    assert AuditWriter(database).write(rows) == []
-    database.close()
+    write_audit_rows(
+        settings,
+        (
+            audit_row(
+                number,
+                received_at=START + timedelta(minutes=number),
+                hostname="b" if number % 3 == 0 else "a",
+                rule_id=2 if number % 4 == 0 else 1,
+            )
+            for number in range(COUNT)
+        ),
+    )
     return api
 
 

@@ -13,9 +13,7 @@ import redis
 from mutt_appliance.config import Settings
 from mutt_appliance.queueing.activity import activity_keys
 from mutt_appliance.queueing.keys import KeySpace
-from mutt_appliance.secrets import Secrets
-from mutt_appliance.store.audit import AuditRow, AuditWriter
-from mutt_appliance.store.pool import Database
+from tests.support.audit import audit_row, write_audit_rows
 from tests.support.waiting import wait_until
 from tests.webui.conftest import Api
 
@@ -105,20 +103,15 @@ def test_what_cannot_be_tried_is_refused_in_words(api: Api, body: Any, field: st
 def test_a_rule_is_tried_on_what_came_in_lately(api: Api, settings: Settings, client: redis.Redis) -> None:
     there = made(api)
     now = datetime.now(UTC)
-    rows = [
-        AuditRow(
-            event_id=f"e{n}", correlation_id=None, received_at=now - timedelta(seconds=n), event_timestamp=None,
-            hostname="r1", message=f"%LINK-3-UPDOWN: Gi0/{n}", syslog_severity=3, trap_oid=None, rule_id=there,
-            handling="Page_and_ticket", environment="prod", team="NETO", alert_id=None, forwarded=False,
-            raw_event="{}",
-        )
-        for n in range(30)
-    ]  # fmt: skip
-    database = Database(settings, Secrets(), "test")
-    try:
-        assert AuditWriter(database).write(rows) == []
-    finally:
-        database.close()
+    write_audit_rows(
+        settings,
+        (
+            audit_row(
+                n, received_at=now - timedelta(seconds=n), message=f"%LINK-3-UPDOWN: Gi0/{n}", rule_id=there
+            )
+            for n in range(30)
+        ),
+    )
     *_, patterns, samples = activity_keys(KeySpace(settings), time.time())
     client.zadd(patterns, {"aa": 5})
     client.hset(samples, "aa", json.dumps({"hostname": "r2", "message": "UPDOWN of a fan"}))
