@@ -15,12 +15,14 @@ from mutt_appliance.webui.api import (
     rules,
     rules_files,
     rules_test,
+    slo,
     teams,
 )
 
 # Where two addresses fit, the first one is taken: /rules/hits before /rules/{id}.
 OPERATIONS = (
     *metrics.OPERATIONS,
+    *slo.OPERATIONS,
     *activity.OPERATIONS,
     *rules_test.OPERATIONS,
     *rules_files.OPERATIONS,
