@@ -1,8 +1,11 @@
 """The pages that people look at, a module for each thing they are about."""
 
-from mutt_appliance.webui.pages import api_document, sign_in
+from mutt_appliance.webui.pages import api_document, config, dashboard, processes, sign_in
 
 PAGES = (
+    *dashboard.PAGES,
+    *config.PAGES,
+    *processes.PAGES,
     *sign_in.PAGES,
     *api_document.PAGES,
 )
