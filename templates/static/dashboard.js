@@ -2,7 +2,7 @@
 "use strict";
 
 const EVERY_MS = 10000;
-const live = document.getElementById("live");
+const PARTS = ["live-figures", "live-rest"];
 const stale = document.getElementById("stale");
 const canvas = document.getElementById("chart");
 let chart = null;
@@ -71,8 +71,12 @@ async function renew() {
       draw(metrics);
     }
     // What has the focus or a selection is left alone until the next time.
-    if (!live.contains(document.activeElement) && getSelection().isCollapsed) {
-      live.innerHTML = fragment;
+    const fresh = new DOMParser().parseFromString(fragment, "text/html");
+    for (const id of PARTS) {
+      const part = document.getElementById(id);
+      if (!part.contains(document.activeElement) && getSelection().isCollapsed) {
+        part.replaceChildren(...fresh.getElementById(id).childNodes);
+      }
     }
     stale.textContent = "";
     stale.className = "muted";

@@ -19,13 +19,13 @@ from mutt_appliance.webui.problems import Problem
 @page("GET", "/")
 async def dashboard(visit: Visit) -> web.Response:
     """The pipeline at a glance."""
-    return visit.show("dashboard.html", **await _values(visit))
+    return visit.show("dashboard.html", whole=True, **await _values(visit))
 
 
 @page("GET", "/dashboard/live")
 async def dashboard_live(visit: Visit) -> web.Response:
-    """What static/dashboard.js puts in the place of the page's middle."""
-    return visit.show("dashboard-live.html", **await _values(visit))
+    """What static/dashboard.js puts in the place of two parts of the page."""
+    return visit.show("dashboard-live.html", whole=False, **await _values(visit))
 
 
 PAGES = (dashboard, dashboard_live)
