@@ -2,8 +2,12 @@
 
 from mutt_appliance.webui.pages import (
     api_document,
+    audit_log,
     config,
     dashboard,
+    dead_letters,
+    hosts,
+    keys,
     processes,
     rule_files,
     rules,
@@ -14,6 +18,10 @@ PAGES = (
     *dashboard.PAGES,
     *rules.PAGES,
     *rule_files.PAGES,
+    *audit_log.PAGES,
+    *hosts.PAGES,
+    *dead_letters.PAGES,
+    *keys.PAGES,
     *config.PAGES,
     *processes.PAGES,
     *sign_in.PAGES,
