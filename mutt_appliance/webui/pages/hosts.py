@@ -132,7 +132,8 @@ async def ask_remove_team(visit: Visit) -> web.Response:
     """Ask before a host loses its team."""
     name = visit.query.get("hostname", "")
     one = await visit.ask(get_team, path={"hostname": name})
-    detail = f"It belongs to {one['team_assignment']}. Without a team, its alerts go to that of the rule or to the default."
+    without = "Without one its alerts go to that of the rule, or to the default."
+    detail = f"It belongs to {one['team_assignment']}. {without}"
     return visit.confirm(
         f"Take the team of {name} away?",
         detail=detail,
