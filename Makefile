@@ -28,6 +28,10 @@ test: venv system ## Every test (but the long ledger: make chaos); builds dist/m
 	@$(MAKE) --no-print-directory binary
 	$(BIN)/python -m pytest -m 'not chaos' $(ARGS)
 
+test-browser: venv system ## What people do with the web UI, in Chromium; pictures in build/screenshots (part of make test)
+	$(BIN)/python -m pytest tests/browser $(ARGS)
+.PHONY: test-browser
+
 chaos: venv system ## The ledger under fire, 60 s
 	$(BIN)/python -m pytest -m chaos -s $(ARGS)
 

@@ -51,9 +51,12 @@ def guarded(value: Any) -> str:
 
 
 def read_table(
-    text: str, columns: Sequence[str], required: Sequence[str]
+    text: str, columns: Sequence[str], required: Sequence[str], *, short_rows: bool = False
 ) -> list[tuple[int, dict[str, str]]]:
-    """(line, cells by column) of each row; empty rows are left out. Raises TableError."""
+    """(line, cells by column) of each row; empty rows are left out, cells are not. Raises TableError.
+
+    With `short_rows` cells at the end of a row may be missing, and are empty.
+    """
     before = csv.field_size_limit(CELL_MAX_CHARS)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -74,6 +77,8 @@ def read_table(
             line = reader.line_num
             if not any(cells):
                 continue
+            if short_rows:
+                cells += [""] * (len(head) - len(cells))
             if len(cells) != len(head):
                 faults.append((line, f"has {len(cells)} cells, the head has {len(head)}"))
                 continue

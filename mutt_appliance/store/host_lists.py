@@ -39,10 +39,9 @@ def read_list(text: str, columns: tuple[str, str], *, needs_value: bool) -> list
     headed = first == columns[0]
     body = text.lstrip("\ufeff")
     if not headed:
-        width = max((line.count(",") for line in body.splitlines() if '"' not in line), default=0)
-        body = ",".join(columns if width or needs_value else columns[:1]) + "\n" + body
+        body = ",".join(columns) + "\n" + body
     try:
-        rows = read_table(body, columns, columns if needs_value else columns[:1])
+        rows = read_table(body, columns, columns if needs_value else columns[:1], short_rows=True)
     except TableError as error:
         raise TableError([(line - (not headed), problem) for line, problem in error.faults]) from error
     entries, faults = [], []

@@ -13,7 +13,9 @@ from mutt_appliance.webui.access import ADMINISTRATOR, Person, Role, key_digest
 from mutt_appliance.webui.stores import Stores
 
 FRESH_SECS = 2.0
-"""A key that was added or removed counts everywhere after this time."""
+"""A key that was taken away is refused everywhere after this time."""
+UNKNOWN_SECS = 0.25
+"""A key that is not known may have been made since; so often it is looked for."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,25 @@ class KeyRing:
         administrator = self._administrator()
         if hmac.compare_digest(digest, administrator.digest):
             return administrator
-        await self._refresh()
+        await self._refresh(FRESH_SECS)
+        if digest not in self._by_digest:
+            await self._refresh(UNKNOWN_SECS)
         return self._by_digest.get(digest)
 
     async def named(self, name: str) -> Holder | None:
         """Who has that name; raises StoreUnavailable when only the database could tell."""
         if name == ADMINISTRATOR:
             return self._administrator()
-        await self._refresh()
+        await self._refresh(FRESH_SECS)
         return self._by_name.get(name)
 
     def _administrator(self) -> Holder:
         # Asked for each time: a reload may have brought a new one.
         return Holder(Person(ADMINISTRATOR, Role.ADMIN), key_digest(self._child.secrets.webui_api_key))
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, older_than_secs: float) -> None:
         async with self._reading:
-            if time.monotonic() - self._read_at <= FRESH_SECS:
+            if time.monotonic() - self._read_at <= older_than_secs:
                 return
             keys = await self._stores.run(all_keys)
             holders = [Holder(Person(key.name, Role[key.role.upper()]), key.digest) for key in keys]

@@ -49,7 +49,7 @@ def test_teams_are_set_and_changed_and_exported_again(api: Api) -> None:
 @pytest.mark.parametrize(
     ("what", "text", "words"),
     [
-        ("teams", "core1\n", "line 1: has 1 cells, the head has 2"),
+        ("teams", "core1\n", "line 1: core1: has no team_assignment"),
         ("teams", "core1,\n", "line 1: core1: has no team_assignment"),
         ("teams", "hostname,team_assignment\na,b\nA,c\n", "line 3: A: is in line 2 already"),
         ("dev-hosts", "a\n" + "x" * 256 + "\n", "line 2"),
