@@ -75,7 +75,7 @@ def _operation(one: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if one.answer is not None:
         success["content"] = {JSON: {"schema": {"$ref": REF.format(model=one.answer.__name__)}}}
     if one.media:
-        success["content"] = {media: {"schema": {"type": "string"}} for media in one.media}
+        success["content"] = {media: {"schema": {}} for media in one.media}
     if one.versioned or (one.method == "GET" and one.path.endswith("}")):
         success["headers"] = {
             "ETag": {"description": "The version, for If-Match", "schema": {"type": "string"}}

@@ -38,8 +38,14 @@ def add_operations(
     metrics: WebuiMetrics,
 ) -> None:
     """Serve `operations` below PREFIX; what is none of them is answered as a problem too."""
+    by_path: dict[str, list[Operation]] = {}
     for one in operations:
-        app.router.add_route(one.method, PREFIX + one.path, _route(one, stores, keyring, sessions, metrics))
+        by_path.setdefault(PREFIX + one.path, []).append(one)
+    for path, listed in by_path.items():
+        for one in listed:
+            app.router.add_route(one.method, path, _route(one, stores, keyring, sessions, metrics))
+        # Else DELETE /rules/export would be taken for one of a rule called export.
+        app.router.add_route("*", path, _not_allowed([one.method for one in listed]))
 
 
 def add_document(app: web.Application, operations: Sequence[Operation]) -> None:
@@ -65,6 +71,13 @@ async def problems_below_api(request: web.Request, handler: AioHandler) -> web.S
         return Problem(
             status, f"{request.method} {request.path[:80]}: {status.description}", (), headers
         ).response()
+
+
+def _not_allowed(methods: list[str]) -> AioHandler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, methods)
+
+    return answer
 
 
 def _route(
