@@ -9,7 +9,7 @@ import time
 
 import click
 
-from bench import alerter, end_to_end, frozen, ingest, matching, starting
+from bench import alerter, end_to_end, frozen, ingest, matching, starting, webui
 from bench.http_load import LoadError
 from bench.report import Figure, json_line, table
 from bench.run import CannotMeasureError, Run
@@ -24,6 +24,7 @@ BENCHES = {
     "matching": matching.bench,
     "end-to-end": end_to_end.bench,
     "starting": starting.bench,
+    "webui": webui.bench,
 }
 
 
@@ -41,8 +42,15 @@ BENCHES = {
 @click.option(
     "--rounds", default=5, type=click.IntRange(1, 100), show_default=True, help="Measurements of each kind"
 )
+@click.option(
+    "--rows",
+    default=5_000_000,
+    type=click.IntRange(1000, 50_000_000),
+    show_default=True,
+    help="Audit rows for the web UI (about 3 GB for the default)",
+)
 @click.option("--json-only", is_flag=True, help="Print nothing but the JSON object")
-def main(names: tuple[str, ...], seconds: float, rounds: int, json_only: bool) -> None:
+def main(names: tuple[str, ...], seconds: float, rounds: int, rows: int, json_only: bool) -> None:
     """Measure MUTT, each figure beside its reference.
 
     The exit code is 0 also when a target is missed, and 1 when something could not be measured.
@@ -61,7 +69,7 @@ def main(names: tuple[str, ...], seconds: float, rounds: int, json_only: bool) -
     failures: list[str] = []
     progress("starting Redis and PostgreSQL")
     with running_stores() as stores:
-        run = Run(stores, seconds, rounds, progress)
+        run = Run(stores, seconds, rounds, rows, progress)
         for name in names or BENCHES:
             try:
                 figures += BENCHES[name](run)

@@ -86,7 +86,7 @@ def batch(run: Run) -> list[Figure]:
     program = redis_benchmark()
     target = _start_ingestor(run, batch_workers())
     try:
-        batches = _Batches(run, target, _batch_bodies())
+        batches = _Batches(run, target, batch_bodies())
         progress("warming up")
         batches.plain()
         pushes = REFERENCE_MIN_PUSHES
@@ -200,7 +200,8 @@ def _events(count: int) -> list[dict[str, Any]]:
     return events(traffic(10), count)
 
 
-def _batch_bodies() -> list[bytes]:
+def batch_bodies() -> list[bytes]:
+    """Bodies of 1,000 events each."""
     everything = _events(DISTINCT_BATCHES * BATCH)
     return [orjson.dumps(everything[n : n + BATCH]) for n in range(0, len(everything), BATCH)]
 

@@ -38,6 +38,14 @@ TARGETS: dict[str, Target | None] = {
     "ready_running_stores_s": Target("at most", 5),
     "ready_first_embedded_s": Target("at most", 15),
     "ctl_status_s": Target("at most", 1),
+    "webui_first_page_p95_ms": Target("at most", 100),
+    "webui_far_page_p95_ms": Target("at most", 100),
+    "webui_by_host_p95_ms": Target("at most", 100),
+    "webui_by_rule_p95_ms": Target("at most", 100),
+    "webui_by_day_p95_ms": Target("at most", 100),
+    "webui_rules_p95_ms": Target("at most", 100),
+    "webui_dashboard_p95_ms": Target("at most", 50),
+    "webui_ingest_ratio": Target("at least", 0.95),
 }
 COLUMNS = ("", "figure", "reference", "ratio", "target", "reached")
 

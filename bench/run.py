@@ -14,11 +14,15 @@ class CannotMeasureError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the harness: `seconds` for a single measurement, repeated `rounds` times."""
+    """One run of the harness: `seconds` for a single measurement, repeated `rounds` times.
+
+    `rows` is how many audit rows the web UI is measured with.
+    """
 
     stores: Stores
     seconds: float
     rounds: int
+    rows: int
     progress: Callable[[str], None]
 
     def about(self, name: str) -> Callable[[str], None]:

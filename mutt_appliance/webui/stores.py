@@ -23,6 +23,7 @@ from mutt_appliance.telemetry.metrics import WebuiMetrics
 from mutt_appliance.webui.activity import ActivityReader
 from mutt_appliance.webui.caching import Cached
 from mutt_appliance.webui.rule_book import RuleBook
+from mutt_appliance.webui.rule_list import RuleList
 
 log = get_logger("webui.stores")
 P = ParamSpec("P")
@@ -39,6 +40,7 @@ class Stores:
         self.database = Database(child.settings, child.secrets, f"mutt {child.name}")
         self.activity = ActivityReader(self.redis, self.keys)
         self.rule_book = RuleBook(child.settings, self.run)
+        self.rule_list = RuleList(self.run)
         self._metrics = metrics
         self._cached: dict[str, Cached[Any]] = {}
 

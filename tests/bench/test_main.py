@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.report import TARGETS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -38,6 +40,13 @@ def test_a_bench_measures_its_figures_and_leaves_nothing_behind(name: str, keys:
     document = json.loads(done.stdout)
     assert {key for key, value in document.items() if value is not None} == keys
     assert all(document[key] > 0 for key in keys)
+
+
+def test_the_web_ui_is_measured_with_as_many_rows_as_are_wanted() -> None:
+    done = bench("--only", "webui", "--rows", "20000", "--json-only")
+    assert done.returncode == 0, done.stderr
+    measured = {key for key, value in json.loads(done.stdout).items() if value is not None}
+    assert measured == {key for key in TARGETS if key.startswith("webui_")}
 
 
 def test_the_last_line_is_json_and_a_table_stands_before_it() -> None:

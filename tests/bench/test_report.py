@@ -20,6 +20,14 @@ KEYS = [
     "ready_running_stores_s",
     "ready_first_embedded_s",
     "ctl_status_s",
+    "webui_first_page_p95_ms",
+    "webui_far_page_p95_ms",
+    "webui_by_host_p95_ms",
+    "webui_by_rule_p95_ms",
+    "webui_by_day_p95_ms",
+    "webui_rules_p95_ms",
+    "webui_dashboard_p95_ms",
+    "webui_ingest_ratio",
 ]
 
 

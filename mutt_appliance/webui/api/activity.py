@@ -10,7 +10,6 @@ from pydantic import Field
 
 from mutt_appliance.rules.patterns import fold
 from mutt_appliance.store.errors import StoreUnavailable
-from mutt_appliance.store.rule_editing import all_rules
 from mutt_appliance.telemetry.health import pool_health, troubles_of
 from mutt_appliance.webui.access import Role
 from mutt_appliance.webui.activity import Pattern
@@ -171,7 +170,7 @@ async def read_activity(stores: Stores) -> dict[str, Any]:
     hits = await stores.activity.hits()
     busiest = sorted(hits.items(), key=lambda each: (-each[1].last_24h, each[0]))[:TOP]
     try:
-        rules = {rule.id: rule.spec for rule in await stores.run(all_rules)} if busiest else {}
+        rules = {rule.id: rule.spec for rule, _ in await stores.rule_list.current()} if busiest else {}
         unhandled = await read_unhandled(stores, TOP)
     except StoreUnavailable:
         rules, unhandled = {}, []

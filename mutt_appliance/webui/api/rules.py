@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from mutt_appliance.store.rule_editing import (
     VersionedRule,
-    all_rules,
     create_rule,
     delete_rule,
     one_rule,
@@ -23,6 +22,7 @@ from mutt_appliance.webui.access import Role
 from mutt_appliance.webui.api.fields import LARGEST_INTEGER, Number, Strict, Text, Time, without_defaults
 from mutt_appliance.webui.operations import Call, Reply, operation
 from mutt_appliance.webui.problems import FieldFault, invalid
+from mutt_appliance.webui.rule_list import document
 
 TAG = "Rules"
 PROBLEM = re.compile(r"(\w+)(?:=|: )(.*)", re.DOTALL)
@@ -107,13 +107,13 @@ class RuleList(Strict):
 async def list_rules(call: Call) -> Reply:
     """List alert rules."""
     query: RuleQuery = call.query
-    rules = [rule for rule in await call.stores.run(all_rules) if _wanted(rule, query)]
+    listed = [each for each in await call.stores.rule_list.current() if _wanted(each[0], query)]
     if query.sort == "id":
-        rules.sort(key=lambda rule: rule.id)
+        listed.sort(key=lambda each: each[0].id)
     elif query.sort == "updated":
-        rules.sort(key=lambda rule: rule.updated_at, reverse=True)
+        listed.sort(key=lambda each: each[0].updated_at, reverse=True)
     end = None if query.limit is None else query.offset + query.limit
-    return Reply({"total": len(rules), "items": [_document(rule) for rule in rules[query.offset : end]]})
+    return Reply({"total": len(listed), "items": [shown for _, shown in listed[query.offset : end]]})
 
 
 @operation(
@@ -135,7 +135,7 @@ async def create_one_rule(call: Call) -> Reply:
     spec = RuleSpec(**call.body.model_dump())
     check_rule(spec)
     rule = await call.stores.run(create_rule, spec, call.person.name)
-    return Reply(_document(rule), HTTPStatus.CREATED, rule.version, {"Location": f"/api/v1/rules/{rule.id}"})
+    return Reply(document(rule), HTTPStatus.CREATED, rule.version, {"Location": f"/api/v1/rules/{rule.id}"})
 
 
 @operation(
@@ -150,7 +150,7 @@ async def create_one_rule(call: Call) -> Reply:
 async def get_rule(call: Call) -> Reply:
     """Get one rule."""
     rule = await call.stores.run(one_rule, call.path.id)
-    return Reply(_document(rule), version=rule.version)
+    return Reply(document(rule), version=rule.version)
 
 
 @operation(
@@ -178,7 +178,7 @@ async def update_one_rule(call: Call) -> Reply:
         return changed
 
     rule = await call.stores.run(update_rule, call.path.id, change, call.person.name, call.if_version)
-    return Reply(_document(rule), version=rule.version)
+    return Reply(document(rule), version=rule.version)
 
 
 @operation(
@@ -214,16 +214,6 @@ def _wanted(rule: VersionedRule, query: RuleQuery) -> bool:
     text = query.q.casefold()
     fields = (spec.match_string, spec.trap_oid, spec.team_assignment, spec.description)
     return any(text in field.casefold() for field in fields if field)
-
-
-def _document(rule: VersionedRule) -> dict[str, Any]:
-    return {
-        "id": rule.id,
-        **asdict(rule.spec),
-        "version": rule.version,
-        "created_at": rule.created_at,
-        "updated_at": rule.updated_at,
-    }
 
 
 def check_rule(spec: RuleSpec, place: str = "body") -> None:
