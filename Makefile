@@ -32,6 +32,14 @@ test-browser: venv system ## What people do with the web UI, in Chromium; pictur
 	$(BIN)/python -m pytest tests/browser $(ARGS)
 .PHONY: test-browser
 
+# Those that docs/web-ui.md and README.md show.
+PICTURES := dashboard-light dashboard-phone rules-light rule-edit-light audit-log-light dead-letter-queue-light config-light processes-light
+pictures: venv system ## docs/pictures/web-ui from what the browser tests saw
+	$(BIN)/python -m pytest -q tests/browser/test_every_page.py
+	mkdir -p docs/pictures/web-ui
+	cp $(PICTURES:%=build/screenshots/%.png) docs/pictures/web-ui/
+.PHONY: pictures
+
 chaos: venv system ## The ledger under fire, 60 s
 	$(BIN)/python -m pytest -m chaos -s $(ARGS)
 

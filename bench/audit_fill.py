@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import io
 import random
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+import redis
 from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from mutt_appliance.config import Settings
+from mutt_appliance.queueing.activity import DAYS, HOURS, activity_keys
+from mutt_appliance.queueing.keys import KeySpace
 
 MONTHS = 3
 HOSTS = 5_000
@@ -48,6 +54,19 @@ def fill(connection: Connection, rows: int, rules: int, progress: Callable[[str]
             if written % (20 * CHUNK_ROWS) == 0:
                 progress(f"{written:,} of {rows:,} audit rows")
         cursor.execute("ANALYZE event_audit_log")
+
+
+def fill_activity(client: redis.Redis, rules: int) -> None:
+    """Counts of a day of hours and a month of days, every rule and host in each."""
+    keys, now = KeySpace(Settings()), time.time()
+    hits = {str(number): number for number in range(1, rules + 1)}
+    hosts = {host(number): HOSTS - number for number in range(HOSTS)}
+    for back in range(30):
+        client.hset(activity_keys(keys, now - back * DAYS.length_secs)[1], mapping=hits)
+    for back in range(24):
+        hourly, _, busy, *_ = activity_keys(keys, now - back * HOURS.length_secs)
+        client.hset(hourly, mapping=hits)
+        client.zadd(busy, hosts)
 
 
 def _chunks(begin: datetime, step: timedelta, rows: int, rules: int) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bench import appliance
-from bench.audit_fill import HOSTS, fill, host
+from bench.audit_fill import HOSTS, fill, fill_activity, host
 from bench.http_load import post_for, request_bytes
 from bench.ingest import BATCH, BATCH_CONNECTIONS, QUEUE, batch_bodies
 from bench.measure import in_turns, percentile
@@ -65,6 +65,8 @@ def bench(run: Run) -> list[Figure]:
         fill(connection, run.rows, RULES, progress)
     finally:
         connection.close()
+    with run.stores.redis.client() as client:
+        fill_activity(client, RULES)
     with appliance.start(run.stores, database, roles=("webui",), env={"METRICS_CACHE_TTL": "0"}) as target:
         figures = _answers(target, progress)
     figures.append(_ingest(run, database, progress))

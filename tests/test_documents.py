@@ -16,6 +16,7 @@ from mutt_appliance.cli.ctl import cli as ctl
 from mutt_appliance.cli.main import cli
 from mutt_appliance.config.loading import OWN_NON_SETTINGS, OWN_PREFIXES, SECRET_NAMES
 from mutt_appliance.config.settings import Settings, variable_name
+from mutt_appliance.webui.api import OPERATIONS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = sorted([REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *(REPOSITORY / "docs").glob("*.md")])
@@ -116,3 +117,18 @@ def test_the_changelog_has_this_version() -> None:
 
 def test_the_version_is_one_everywhere() -> None:
     assert CliRunner().invoke(cli, ["version"]).stdout == f"mutt {__version__}\n"
+
+
+def test_the_api_page_names_every_operation_with_its_role() -> None:
+    page = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([A-Z]+) \| `([^`]+)` \| (\w+) \|", page, re.MULTILINE)
+    assert rows == [(one.method, one.path, one.role.word) for one in OPERATIONS]
+
+
+def test_every_picture_of_a_page_is_shown() -> None:
+    shown = {
+        name
+        for page in PAGES
+        for name in re.findall(r"web-ui/([\w-]+\.png)", page.read_text(encoding="utf-8"))
+    }
+    assert shown == {path.name for path in (REPOSITORY / "docs" / "pictures" / "web-ui").iterdir()}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
 import pytest
 import redis
 import requests
@@ -13,29 +10,9 @@ from mutt_appliance.webui.sessions import COOKIE, FAILURES_MOST
 from tests.support.children import TEST_SECRETS
 from tests.support.waiting import wait_until
 from tests.webui.conftest import Api
+from tests.webui.pages.conftest import csrf_of, get, sign_in
 
 KEY = TEST_SECRETS.webui_api_key
-
-
-@pytest.fixture
-def browser(url: str) -> Iterator[requests.Session]:
-    """Keeps cookies, follows nothing by itself."""
-    with requests.Session() as made:
-        yield made
-
-
-def sign_in(browser: requests.Session, url: str, key: str = KEY, **fields: str) -> requests.Response:
-    return browser.post(url + "/sign-in", data={"api_key": key, **fields}, allow_redirects=False, timeout=10)
-
-
-def get(browser: requests.Session, address: str) -> requests.Response:
-    return browser.get(address, allow_redirects=False, timeout=10)
-
-
-def csrf_of(page: requests.Response) -> str:
-    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page.text)
-    assert found is not None, page.text
-    return found[1]
 
 
 def test_who_is_not_signed_in_is_sent_to_the_door_and_from_there_onward(
