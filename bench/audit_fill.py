@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import redis
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -59,7 +60,7 @@ def fill(connection: Connection, rows: int, rules: int, progress: Callable[[str]
 def fill_activity(client: redis.Redis, rules: int) -> None:
     """Counts of a day of hours and a month of days, every rule and host in each."""
     keys, now = KeySpace(Settings()), time.time()
-    hits = {str(number): number for number in range(1, rules + 1)}
+    hits: dict[Any, Any] = {str(number): number for number in range(1, rules + 1)}
     hosts = {host(number): HOSTS - number for number in range(HOSTS)}
     for back in range(30):
         client.hset(activity_keys(keys, now - back * DAYS.length_secs)[1], mapping=hits)

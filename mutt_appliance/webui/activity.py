@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ class Pattern:
 
 
 class ActivityReader:
-    """Reads the windows; those that are over are read once and kept."""
+    """Reads the windows of Redis and adds them up."""
 
     def __init__(
         self, client: redis.asyncio.Redis, keys: KeySpace, clock: Callable[[], float] = time.time
@@ -50,7 +50,7 @@ class ActivityReader:
         self._client = client
         self._keys = keys
         self._clock = clock
-        self._over: dict[str, Counter[str]] = {}
+        self._past: dict[tuple[str, str], tuple[range, Counter[str]]] = {}
 
     async def hits(self) -> dict[int, Hits]:
         """Hits by rule id. Raises redis.RedisError."""
@@ -59,6 +59,11 @@ class ActivityReader:
         return {
             int(rule): Hits(hours[rule], max(days[rule], hours[rule])) for rule in hours.keys() | days.keys()
         }
+
+    async def top_rules(self, most: int) -> list[tuple[int, int]]:
+        """(rule id, events of 24 hours), the most frequent first. Raises redis.RedisError."""
+        hours = await self._sum("hits", HOURS, HOURS_SHOWN)
+        return [(int(rule), count) for rule, count in hours.most_common(most)]
 
     async def top_hosts(self, most: int) -> list[tuple[str, int]]:
         """(host, events of 24 hours), the busiest first. Raises redis.RedisError."""
@@ -84,34 +89,31 @@ class ActivityReader:
         return range(last - windows + 1, last + 1)
 
     async def _sum(self, what: str, window: Window, windows: int) -> Counter[str]:
+        """Counts of all windows together; the sum of those that are over is kept until another one is."""
         numbers = self._numbers(window, windows)
-        keys = {number: self._keys.activity(what, window.name, number) for number in numbers}
-        wanted = [number for number, key in keys.items() if key not in self._over]
-        async with self._client.pipeline(transaction=False) as pipe:
-            for number in wanted:
-                if what == "hits":
-                    pipe.hgetall(keys[number])
-                else:
-                    pipe.zrevrange(keys[number], 0, TOP_OF_HOUR - 1, withscores=True)
-            answers = await pipe.execute()
-        read = {number: _counter(answer) for number, answer in zip(wanted, answers, strict=True)}
-        total: Counter[str] = Counter()
-        for number, key in keys.items():
-            total.update(read[number] if number in read else self._over[key])
-        self._keep(what, window, read, numbers)
+        over = int(self._clock() - FINAL_AFTER_SECS) // window.length_secs
+        past = range(numbers.start, over)
+        kept = self._past.get((what, window.name))
+        if kept is None or kept[0] != past:
+            kept = (past, await self._read(what, window, past))
+            self._past[what, window.name] = kept
+        total = kept[1].copy()
+        total.update(await self._read(what, window, range(over, numbers.stop)))
         return total
 
-    def _keep(
-        self, what: str, window: Window, read: Mapping[int, Counter[str]], numbers: Sequence[int]
-    ) -> None:
-        """Keep what cannot change any more, and forget what is too old to be asked for."""
-        prefix = self._keys.activity(what, window.name, 0)[:-1]
-        for key in [key for key in self._over if key.startswith(prefix)]:
-            if int(key.removeprefix(prefix)) < numbers[0]:
-                del self._over[key]
-        for number, counts in read.items():
-            if (number + 1) * window.length_secs + FINAL_AFTER_SECS < self._clock():
-                self._over[f"{prefix}{number}"] = counts
+    async def _read(self, what: str, window: Window, numbers: range) -> Counter[str]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for number in numbers:
+                key = self._keys.activity(what, window.name, number)
+                if what == "hits":
+                    pipe.hgetall(key)
+                else:
+                    pipe.zrevrange(key, 0, TOP_OF_HOUR - 1, withscores=True)
+            answers: Any = await pipe.execute()
+        total: Counter[str] = Counter()
+        for answer in answers:
+            total.update(_counter(answer))
+        return total
 
 
 def _counter(answer: Any) -> Counter[str]:

@@ -167,8 +167,7 @@ OPERATIONS = (get_activity, list_unhandled, list_rule_hits)
 
 async def read_activity(stores: Stores) -> dict[str, Any]:
     """All of it; without PostgreSQL without what it has to say. Raises redis.RedisError."""
-    hits = await stores.activity.hits()
-    busiest = sorted(hits.items(), key=lambda each: (-each[1].last_24h, each[0]))[:TOP]
+    busiest = await stores.activity.top_rules(TOP)
     try:
         rules = {rule.id: rule.spec for rule, _ in await stores.rule_list.current()} if busiest else {}
         unhandled = await read_unhandled(stores, TOP)
@@ -185,10 +184,9 @@ async def read_activity(stores: Stores) -> dict[str, Any]:
             {
                 "rule_id": rule,
                 "match": (rules[rule].match_string or rules[rule].trap_oid or "") if rule in rules else "",
-                "hits_24h": each.last_24h,
+                "hits_24h": count,
             }
-            for rule, each in busiest
-            if each.last_24h
+            for rule, count in busiest
         ],
         "top_hosts": [
             {"hostname": host, "events_24h": count} for host, count in await stores.activity.top_hosts(TOP)
