@@ -241,3 +241,22 @@ def test_an_event_that_kills_is_given_up_with_its_reason(start: StartAlerter) ->
     assert letter["payload"]["event_id"] == "k"
     alerter.queue("down")
     wait_until(lambda: alerter.audited() == ["e0"], message="the others go on")
+
+
+def test_a_changed_setting_is_in_force_at_once(start: StartAlerter) -> None:
+    alerter = start(unhandled_threshold=1000)
+    alerter.queue(*["odd message"] * 20)
+    wait_until(
+        lambda: alerter.metric('mutt_alerter_events_processed_total{status="unhandled"}') == 20,
+        message="counted",
+    )
+    wait_until(lambda: alerter.client.pubsub_numsub(alerter.keys.changes)[0][1] == 1, message="it listens")
+    alerter.client.hset(alerter.keys.config, "unhandled_threshold", '{"value":25,"version":1}')
+    alerter.client.publish(alerter.keys.changes, "config")
+
+    def reported() -> bool:
+        # An event at a time: the fifth of them is the 25th, and none is reported by the old threshold.
+        alerter.queue("odd message", first=100)
+        return int(alerter.client.llen(alerter.keys.alert_queue)) == 1
+
+    wait_until(reported, 5, "the meta-alert of the new threshold")

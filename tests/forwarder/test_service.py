@@ -299,3 +299,18 @@ def test_metrics_and_health_are_served_and_reports_tell_ready_and_beats(
             assert kinds[0] == "ready"
 
     asyncio.run(scenario())
+
+
+def test_a_changed_rate_limit_is_in_force_at_once(
+    settings_for: MakeSettings, moogsoft: Moogsoft, store: redis.Redis, forwarder: RunForwarder
+) -> None:
+    async def scenario() -> None:
+        push(store, *(alert(number) for number in range(5)))
+        async with forwarder(settings_for(moog_rate_limit=1, moog_rate_period=600)):
+            await eventually(lambda: len(moogsoft.requests) == 1, "the one that the limit allows")
+            await eventually(lambda: store.pubsub_numsub("mutt:changes")[0][1] == 1, "it listens")
+            store.hset("mutt:config", "moog_rate_limit", '{"value":100,"version":1}')
+            store.publish("mutt:changes", "config")
+            await eventually(lambda: len(moogsoft.requests) == 5, "the rest, long before the period is over")
+
+    asyncio.run(scenario())
