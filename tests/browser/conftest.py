@@ -109,9 +109,9 @@ def furnish(place: Place) -> None:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium."""
+    """Chromium; not for longer than a module: its event loop would be in the way of other tests'."""
     with sync_playwright() as playwright:
         made = launch(playwright)
         yield made
