@@ -51,7 +51,7 @@ def test_no_page_has_a_grave_fault_for_those_who_do_not_see_or_point(
     for name, path in PAGES.items():
         person.goes_to(path)
         if name == "dashboard":
-            person.page.wait_for_function("Chart.getChart('chart') !== undefined")
+            person.sees_the_chart()
         person.shot(f"{name}-{scheme}")
         found += person.violations()
     for name, link in (

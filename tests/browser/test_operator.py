@@ -242,7 +242,7 @@ def test_a_viewer_sees_everything_and_can_change_nothing(viewer: Person, place: 
 
 def test_the_dashboard_renews_itself(admin: Person, place: Place) -> None:
     page = admin.goes_to("/")
-    page.wait_for_function("Chart.getChart('chart') !== undefined")
+    admin.sees_the_chart()
     place.send(
         *(
             {"hostname": "fresh-1", "message": "%LINK-3-UPDOWN: Gi1/1, changed state to down"}

@@ -79,6 +79,8 @@ class Running:
         """As SIGKILL: nothing is settled and nobody unregisters."""
         self.killed = True
         await end([self._task])
+        # Its threads would have ended with the process.
+        self.child.stopping.set()
 
     def failure(self) -> BaseException | None:
         """What it broke down with, None while it runs or when it ended well."""

@@ -8,6 +8,8 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request
 
+from tests.support.waiting import wait_until
+
 CHROMIUM = "/usr/bin/chromium"
 ARGS = [
     "--no-sandbox",
@@ -65,6 +67,12 @@ class Person:
         self.page.get_by_role("button", name="Sign in").click()
         self.page.wait_for_url(self.home + "/")
         return self.page
+
+    def sees_the_chart(self) -> None:
+        """Wait until it is drawn. The pages' policy forbids what Playwright's own waiting would evaluate in them."""
+        wait_until(
+            lambda: self.page.evaluate("Chart.getChart('chart') !== undefined"), message="the chart is drawn"
+        )
 
     def shot(self, name: str) -> None:
         """Keep a picture of the whole page."""
