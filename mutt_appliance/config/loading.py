@@ -17,7 +17,8 @@ from mutt_appliance.config.faults import ConfigError, Fault
 from mutt_appliance.config.settings import Settings, variable_name
 
 DEFAULT_ENV_FILE = Path("/etc/mutt/mutt.env")
-SECRET_NAMES = ("INGEST_API_KEY", "MOOG_API_KEY", "WEBUI_API_KEY", "REDIS_PASS", "DB_PASS")
+_SECRETS = ("INGEST_API_KEY", "MOOG_API_KEY", "WEBUI_API_KEY", "REDIS_PASS", "DB_PASS", "REDIS_SENTINEL_PASS")
+SECRET_NAMES = (*_SECRETS, *(f"{name}_NEXT" for name in _SECRETS))
 # Variables that begin like ours; a typo in one of them must not pass in silence.
 OWN_PREFIXES = (
     "MUTT_",

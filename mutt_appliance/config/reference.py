@@ -31,6 +31,8 @@ SECRETS = """
 | WEBUI_API_KEY | Key for the web UI and its API (made if missing) |
 | REDIS_PASS | Password of an external Redis |
 | DB_PASS | Password of an external PostgreSQL |
+| REDIS_SENTINEL_PASS | Password of the Sentinels |
+| each of them with _NEXT | The value that follows it, while it is being changed: both are accepted or tried |
 """
 
 
