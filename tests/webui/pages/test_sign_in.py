@@ -183,3 +183,32 @@ def test_two_web_uis_on_the_same_stores_know_the_same_sessions(
     answer = browser.post(url + "/sign-out", data={"csrf": csrf_of(page)}, allow_redirects=False, timeout=10)
     assert answer.status_code == 303
     assert get(browser, second_url + "/api").status_code == 303
+
+
+def test_a_form_of_one_web_ui_is_taken_by_the_other(
+    browser: requests.Session, url: str, second_url: str, api: Api
+) -> None:
+    sign_in(browser, url)
+    token = csrf_of(get(browser, url + "/dev-hosts"))
+    form = {"csrf": token, "hostname": "lab-1", "note": ""}
+    answer = browser.post(second_url + "/dev-hosts", data=form, allow_redirects=False, timeout=10)
+    assert answer.status_code == 303
+    assert [each["hostname"] for each in api("GET", "/dev-hosts").json()["items"]] == ["lab-1"]
+
+
+def test_what_one_web_ui_changes_is_no_longer_in_the_memory_of_the_other(api: Api, second_url: str) -> None:
+    other = Api(second_url)
+    assert other("GET", "/rules").json()["total"] == 0
+    rule = {"match_string": "LINK", "prod_handling": "Log_only", "dev_handling": "Log_only"}
+    made = api("POST", "/rules", rule).json()
+    assert [each["id"] for each in other("GET", "/rules").json()["items"]] == [made["id"]]
+    changed = other("PUT", f"/rules/{made['id']}", {"priority": 7}, headers={"If-Match": '"1"'})
+    assert changed.status_code == 200
+    assert api("PUT", f"/rules/{made['id']}", {"priority": 8}, headers={"If-Match": '"1"'}).status_code == 412
+    assert api("GET", f"/rules/{made['id']}").json()["priority"] == 7
+    assert api("PUT", "/config/moog_rate_limit", {"value": 77}).status_code == 200
+    assert other("GET", "/config/moog_rate_limit").json()["value"] == 77
+    wait_until(
+        lambda: other("POST", "/rules/test", {"event": {"hostname": "r", "message": "LINK"}}).json()["rule"],
+        message="the rules that are tried are those of now",
+    )
