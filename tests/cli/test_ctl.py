@@ -285,13 +285,14 @@ def test_no_appliance(tmp_path: Path) -> None:
 def test_a_user_who_may_not_is_told_the_group(mini: Mini) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can be somebody else")
+    # What it imports must be loaded before it becomes somebody who may not read this folder.
     program = (
-        "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "from mutt_appliance.cli.ctl import cli; cli(sys.argv[1:])"
+        "import os, sys, mutt_appliance.cli.ctl_status, supervisor.xmlrpc\n"
+        "from mutt_appliance.cli.ctl import cli\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "cli(sys.argv[1:])"
     )
     words = ["--runtime-dir", mini.env["MUTT_RUNTIME_DIR"], "status"]
-    # What it imports must be loaded before it becomes somebody who may not read this folder.
-    program = f"import mutt_appliance.cli.ctl_status, supervisor.xmlrpc\n{program}"
     answer = subprocess.run(
         [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
     )
