@@ -24,9 +24,9 @@ demo: venv ## The whole appliance with sample rules and traffic; ARGS="--seconds
 system: ## Debian packages that the tests need (as root; does nothing where they are)
 	@packaging/test-system.sh
 
-test: venv system ## Every test (but the long ledger: make chaos); builds dist/mutt, the first time in ten minutes
+test: venv system ## Every test (but the long ones: make chaos, make test-ha); builds dist/mutt, the first time in ten minutes
 	@$(MAKE) --no-print-directory binary
-	$(BIN)/python -m pytest -m 'not chaos' $(ARGS)
+	$(BIN)/python -m pytest -m 'not chaos and not ha' $(ARGS)
 
 test-browser: venv system ## What people do with the web UI, in Chromium; pictures in build/screenshots (part of make test)
 	$(BIN)/python -m pytest tests/browser $(ARGS)
@@ -39,6 +39,10 @@ pictures: venv system ## docs/pictures/web-ui from what the browser tests saw
 	mkdir -p docs/pictures/web-ui
 	cp $(PICTURES:%=build/screenshots/%.png) docs/pictures/web-ui/
 .PHONY: pictures
+
+test-ha: venv system ## Stores that fail over under load, again and again, and a Vault of short tokens; prints its figures, an hour
+	$(BIN)/python -m pytest -m ha -s $(ARGS)
+.PHONY: test-ha
 
 chaos: venv system ## The ledger under fire, 60 s
 	$(BIN)/python -m pytest -m chaos -s $(ARGS)

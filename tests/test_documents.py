@@ -98,8 +98,11 @@ def test_the_readme_names_every_make_target_that_it_promises() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_the_picture_is_what_its_script_draws() -> None:
-    script = runpy.run_path(str(REPOSITORY / "docs" / "pictures" / "way_of_an_event.py"))
+@pytest.mark.parametrize("name", ["way_of_an_event", "high_availability"])
+def test_a_picture_is_what_its_script_draws(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = REPOSITORY / "docs" / "pictures"
+    monkeypatch.syspath_prepend(str(folder))
+    script = runpy.run_path(str(folder / f"{name}.py"))
     assert script["TARGET"].read_text(encoding="utf-8") == script["draw"]()
 
 
