@@ -1,4 +1,7 @@
-"""PEM files that settings name: what is in them, or a fault that names variable, path and way out."""
+"""PEM files that settings name: what is in them, or a fault that names variable, path and way out.
+
+`cryptography` is imported when there is a file to read: most processes have none, and it takes its time.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,15 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from typing import TYPE_CHECKING
 
 from mutt_appliance.config import ConfigError, Settings
 from mutt_appliance.config.faults import Fault
 from mutt_appliance.config.settings import variable_name
 
-Certificates = Sequence[x509.Certificate]
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
 READABLE = "name a file that the user of MUTT can read (chown root:mutt, chmod 0640)"
 
 
@@ -46,23 +49,27 @@ def pem_file(settings: Settings, field: str) -> PemFile | None:
     return None if path is None else PemFile(variable_name(field), path)
 
 
-def read_certificates(file: PemFile) -> Certificates:
+def read_certificates(file: PemFile) -> Sequence[Certificate]:
     """All certificates of a file, at least one. Raises ConfigError."""
+    from cryptography.x509 import load_pem_x509_certificates
+
     raw = file.read()
     try:
-        return x509.load_pem_x509_certificates(raw)
+        return load_pem_x509_certificates(raw)
     except ValueError as error:
         problem = f"holds no certificate that can be read: {str(error).splitlines()[0]}"
         raise file.fault(problem, "name a PEM file (-----BEGIN CERTIFICATE-----)") from error
 
 
-def ends_of(certificates: Certificates) -> float:
+def ends_of(certificates: Sequence[Certificate]) -> float:
     """When the first of them ends, in seconds since 1970."""
     return min(each.not_valid_after_utc.timestamp() for each in certificates)
 
 
-def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+def names_of(certificate: Certificate) -> tuple[str, ...]:
     """Host names and addresses that it is for (RFC 6125: the common name is none)."""
+    from cryptography import x509
+
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -71,8 +78,10 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     return (*hosts, *(str(address) for address in names.get_values_for_type(x509.IPAddress)))
 
 
-def check_key(key: PemFile, certificate: x509.Certificate, of: PemFile) -> None:
+def check_key(key: PemFile, certificate: Certificate, of: PemFile) -> None:
     """Raise ConfigError unless `key` holds the private key of `certificate`, which is the first in `of`."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
     raw = key.read()
     try:
         private = load_pem_private_key(raw, None)
