@@ -210,19 +210,26 @@ def _remote(hosts: str) -> bool:
 
 def is_this_machine(host: str) -> bool:
     """True for a Unix socket (/path, @name), localhost and loopback addresses, with a port or without."""
-    name = host.strip()
-    if name.startswith(("/", "@")):
+    if host.strip().startswith(("/", "@")):
         return True
-    if name.startswith("["):
-        name = name[1:].partition("]")[0]
-    elif name.count(":") == 1:
-        name = name.partition(":")[0]
+    name, _ = split_address(host, 0)
     if name == "localhost":
         return True
     try:
         return ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def split_address(text: str, default_port: int) -> tuple[str, int]:
+    """(host, port) of `host`, `host:port`, `::1` or `[::1]:port`; a port that is no number is the default."""
+    name, port = text.strip(), ""
+    if name.startswith("["):
+        name, _, rest = name[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif name.count(":") == 1:
+        name, _, port = name.partition(":")
+    return name, int(port) if port.isascii() and port.isdigit() else default_port
 
 
 def _vault(settings: Settings, given: set[str]) -> list[Fault]:

@@ -16,6 +16,11 @@ from mutt_appliance.tls.trust import client_context
 CERT_VARIABLE = "MUTT_INGEST_CLIENT_CERT_PATH"
 KEY_VARIABLE = "MUTT_INGEST_CLIENT_KEY_PATH"
 ClientFiles = tuple[Path, Path]
+# Setting of a port -> setting of the certificate that it shows. Our other ports speak plain HTTP always.
+OWN_DOORS = {
+    "server_port_ingestor": "ingest_tls_cert_path",
+    "server_port_webui": "webui_tls_cert_path",
+}
 
 
 def open_own_door(

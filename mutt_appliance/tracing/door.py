@@ -19,6 +19,10 @@ from mutt_appliance.tls.trust import verify_message
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 ANSWER_SECS = 10.0
+CLIENT_CERTIFICATE_ADVICE = (
+    "INGEST_TLS_CLIENT_AUTH=required: give a certificate that INGEST_TLS_CLIENT_CA_PATH trusts by "
+    "MUTT_INGEST_CLIENT_CERT_PATH and MUTT_INGEST_CLIENT_KEY_PATH"
+)
 
 
 class DoorError(Exception):
@@ -107,15 +111,13 @@ def post(
 def _connection(settings: Settings) -> http.client.HTTPConnection:
     certificate = pem_file(settings, "ingest_tls_cert_path")
     client_files = client_files_of() if certificate else None
+    if client_files is None and settings.ingest_client_auth == "required":
+        raise DoorError(f"SERVER_PORT_INGESTOR={settings.server_port_ingestor}: {CLIENT_CERTIFICATE_ADVICE}")
     return open_own_door(
         *address_of(settings), certificate, timeout_secs=ANSWER_SECS, client_files=client_files
     )
 
 
 def _tls_advice(settings: Settings) -> str:
-    if settings.ingest_client_auth == "required":
-        return (
-            "INGEST_TLS_CLIENT_AUTH=required: give a certificate that INGEST_TLS_CLIENT_CA_PATH trusts by "
-            "MUTT_INGEST_CLIENT_CERT_PATH and MUTT_INGEST_CLIENT_KEY_PATH"
-        )
-    return "INGEST_TLS_CERT_PATH has another certificate than the running appliance, or a new one: mutt-ctl reload"
+    reload = "if the files are newer than the running appliance: mutt-ctl reload"
+    return f"{CLIENT_CERTIFICATE_ADVICE}; {reload}" if settings.ingest_client_auth == "required" else reload
