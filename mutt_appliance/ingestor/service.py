@@ -70,6 +70,7 @@ async def _serve(child: Child) -> None:
 
     child.bind_loop(asyncio.get_running_loop(), stopping.set, reload)
     await _tick(child, handler, accepted, metrics)
+    certificates.turn()
     look_less_for_cycles()
     child.ready()
     while not stopping.is_set():

@@ -57,8 +57,9 @@ def read_certificates(file: PemFile) -> Sequence[Certificate]:
     try:
         return load_pem_x509_certificates(raw)
     except ValueError as error:
-        problem = f"holds no certificate that can be read: {str(error).splitlines()[0]}"
-        raise file.fault(problem, "name a PEM file (-----BEGIN CERTIFICATE-----)") from error
+        raise file.fault(
+            "holds no certificate that can be read", "name a PEM file (-----BEGIN CERTIFICATE-----)"
+        ) from error
 
 
 def ends_of(certificates: Sequence[Certificate]) -> float:

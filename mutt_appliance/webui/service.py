@@ -63,6 +63,7 @@ async def _serve(child: Child) -> None:
     stopping = asyncio.Event()
     child.bind_loop(asyncio.get_running_loop(), stopping.set, certificates.reload)
     await webui.probe()
+    certificates.turn()
     child.ready()
     await webui.tell()
     last_probe = time.monotonic()
