@@ -118,19 +118,23 @@ def _door_finding(patient: Patient, identity: str, what: str, port: int, certifi
         ends, same = judged(shown, certificate)
     except ConfigError as error:
         return _unusable(identity, error)
+    except ssl.SSLCertVerificationError as error:
+        # With a chain in the file a certificate renewed since is trusted by its issuer, without one it is not.
+        return _another(identity, what, certificate, f" ({error.verify_message})")
     except ssl.SSLError as error:
-        return Finding(identity, "error", f"{what}: {verify_message(error)}", "mutt-ctl reload, or renew it")
+        return Finding(identity, "error", f"{what}: {verify_message(error)}", "see its log: mutt-ctl tail")
     except OSError as error:
         return Finding(identity, "error", f"{what}: {error.strerror or error}", "see mutt-ctl status")
     if not same:
-        return Finding(
-            identity,
-            "warning",
-            f"{what} shows another certificate than {certificate}",
-            "mutt-ctl reload takes the file; let what renews it do that",
-        )
+        return _another(identity, what, certificate)
     seen = f"{what} ({version}): its certificate"
     return judge_expiry(identity, seen, ends, time.time(), patient.settings.tls_expiry_warn_days)
+
+
+def _another(identity: str, what: str, certificate: PemFile, why: str = "") -> Finding:
+    seen = f"{what} shows another certificate than {certificate}{why}"
+    advice = "mutt-ctl reload takes the file; let what renews it do that. If it was: who listens (ss -ltnp)?"
+    return Finding(identity, "warning", seen, advice)
 
 
 def _shown(address: str, port: int, certificate: PemFile) -> tuple[bytes, str]:
