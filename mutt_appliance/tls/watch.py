@@ -34,8 +34,8 @@ class CertificateWatch:
         self._warned_at: dict[InUse, float] = {}
 
     def turn(self) -> None:
-        """Look again when it is time to."""
-        if self._clock() - self._looked_at >= LOOK_EVERY_SECS:
+        """Look again when it is time to, also after the clock was set back."""
+        if not 0 <= self._clock() - self._looked_at < LOOK_EVERY_SECS:
             self._look()
 
     def reload(self) -> None:

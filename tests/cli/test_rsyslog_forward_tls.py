@@ -17,11 +17,6 @@ from tests.support.ingest_stub import IngestStub
 EVENT = b'{"event_id": "e-1", "message": "hello"}'
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
 def client(stub: IngestStub, ca: Path | None, shown: tuple[Path, Path] | None = None) -> IngestClient:
     return IngestClient(stub.url, lambda: stub.api_key, timeout_secs=10, ca_file=ca, client_files=shown)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import redis
@@ -27,11 +26,8 @@ from tests.support.ingest_stub import IngestStub
 from tests.support.moogsoft import Moogsoft
 
 MakeSettings = Callable[..., Settings]
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
+# One attempt is made, and the next is far away.
+PATIENT = {"moog_retry_base_delay": 30, "moog_retry_max_delay": 30}
 
 
 def receiver(context: ssl.SSLContext) -> Moogsoft:
@@ -94,10 +90,7 @@ def test_a_receiver_that_is_not_trusted_gets_nothing_and_the_alert_waits_with_th
     async def scenario() -> None:
         with receiver(context(authority)) as moogsoft:
             settings = settings_for(
-                moog_webhook_url=moogsoft.url,
-                moog_tls_ca_cert_path=authority.ca,
-                moog_retry_base_delay=30,
-                moog_retry_max_delay=30,
+                moog_webhook_url=moogsoft.url, moog_tls_ca_cert_path=authority.ca, **PATIENT
             )
             async with forwarder(settings) as running:
                 push(store, alert(1))
@@ -147,12 +140,7 @@ def test_a_receiver_with_which_there_is_no_handshake_is_tried_again_with_the_rea
 
     async def scenario() -> None:
         with IngestStub(context=context(authority)) as stub:
-            settings = settings_for(
-                moog_webhook_url=stub.url,
-                moog_tls_ca_cert_path=authority.ca,
-                moog_retry_base_delay=30,
-                moog_retry_max_delay=30,
-            )
+            settings = settings_for(moog_webhook_url=stub.url, moog_tls_ca_cert_path=authority.ca, **PATIENT)
             async with forwarder(settings):
                 push(store, alert(1))
                 await eventually(lambda: places(store)["retry"] == 1, "it waits for its next attempt")

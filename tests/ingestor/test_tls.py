@@ -85,13 +85,6 @@ Start = Callable[..., Ingestor]
 
 
 @pytest.fixture
-def authority(short_tmp_path: Path) -> Authority:
-    folder = short_tmp_path / "tls"
-    folder.mkdir()
-    return Authority(folder)
-
-
-@pytest.fixture
 def start(make_settings: MakeSettings, child_for: ChildFactory, authority: Authority) -> Iterator[Start]:
     """Start an ingestor; arguments are further settings."""
     running = []

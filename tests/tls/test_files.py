@@ -16,11 +16,6 @@ from tests.support.certificates import Authority, Issued
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
 def issued(authority: Authority) -> Issued:
     return authority.issue("door", "mutt.example.net", "*.mutt.example.net", "192.0.2.1", "2001:db8::1")
 
@@ -42,7 +37,7 @@ def test_of_several_certificates_the_first_to_end_counts(authority: Authority, t
     both = tmp_path / "both.pem"
     parts = [authority.issue(f"d{days}", "localhost", valid_days=days).cert.read_bytes() for days in (30, 3)]
     both.write_bytes(b"".join(parts))
-    three_days = ends_of(read_certificates(cert(tmp_path / "d3.pem")))
+    three_days = ends_of(read_certificates(cert(authority.folder / "d3.pem")))
     assert ends_of(read_certificates(cert(both))) == three_days
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,13 +20,6 @@ from tests.support.prometheus_stub import PrometheusStub
 from tests.support.tls_client import ask, old, trusting
 from tests.support.waiting import wait_until
 from tests.webui.conftest import serving
-
-
-@pytest.fixture
-def authority(short_tmp_path: Path) -> Authority:
-    folder = short_tmp_path / "tls"
-    folder.mkdir()
-    return Authority(folder)
 
 
 @pytest.fixture
