@@ -93,6 +93,9 @@ class Child:
         """Call `on_stop` and `on_reload` inside an asyncio loop, also from a signal handler."""
         self._on_stop = lambda: _into(loop, on_stop)
         self._on_reload = (lambda: _into(loop, on_reload)) if on_reload else None
+        # What came before the loop must not be forgotten: the supervisor waits for an answer to a reload.
+        if self.reloading.is_set() and on_reload:
+            loop.call_soon(on_reload)
         if self.stopping.is_set():
             loop.call_soon(on_stop)
 

@@ -18,6 +18,7 @@ import structlog
 from mutt_appliance.config import Settings
 from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.secrets import Secrets
+from tests.support.certificates import Authority
 from tests.support.children import ChildFactory
 from tests.support.servers import PostgresServer, RedisServer
 from tests.support.waiting import free_port
@@ -76,6 +77,14 @@ def short_tmp_path() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def authority(short_tmp_path: Path) -> Authority:
+    """Issues certificates into a folder that the servers' user may enter."""
+    folder = short_tmp_path / "tls"
+    folder.mkdir()
+    return Authority(folder)
 
 
 @pytest.fixture

@@ -65,6 +65,20 @@ def test_a_stop_that_came_before_the_loop_is_not_forgotten(
     asyncio.run(main())
 
 
+def test_a_reload_that_came_before_the_loop_is_not_forgotten(
+    make_settings: MakeSettings, child_for: ChildFactory
+) -> None:
+    child = child_for("ingestor", make_settings())
+    child.request_reload()
+
+    async def main() -> None:
+        reloading = asyncio.Event()
+        child.bind_loop(asyncio.get_running_loop(), lambda: None, reloading.set)
+        await asyncio.wait_for(reloading.wait(), 5)
+
+    asyncio.run(main())
+
+
 def test_a_specification_shows_no_secret(make_settings: MakeSettings, child_for: ChildFactory) -> None:
     child = child_for("ingestor", make_settings())
     assert child.secrets.ingest_api_key not in repr(child.spec)

@@ -11,7 +11,9 @@ from mutt_appliance.process import Child, look_less_for_cycles
 from mutt_appliance.store.maintenance import start_maintenance_thread
 from mutt_appliance.telemetry.endpoints import serve_endpoints_in_thread
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import AlerterMetrics
+from mutt_appliance.telemetry.metrics import AlerterMetrics, TlsMetrics
+from mutt_appliance.tls.inventory import StoreFiles
+from mutt_appliance.tls.watch import CertificateWatch
 
 log = get_logger("alerter")
 TICK_SECS = 0.25
@@ -43,10 +45,13 @@ def run(child: Child) -> None:
 def _watch(child: Child, shared: Shared, workers: list[Worker]) -> None:
     """Beat for as long as every worker turns; one that hangs must be seen from outside."""
     patience_secs = child.settings.liveness_timeout / 2
+    # Every role uses these; one tells of them.
+    certificates = CertificateWatch(child, StoreFiles(child.settings), TlsMetrics())
     while not child.stopping.wait(TICK_SECS):
         if child.reloading.is_set():
             child.reloading.clear()
             shared.rules.reload()
+        certificates.turn()
         dead = [worker.thread.name for worker in workers if not worker.thread.is_alive()]
         if dead:
             raise RuntimeError(f"{', '.join(dead)} ended by an error (its traceback is above)")

@@ -27,7 +27,10 @@ def show(env_file: Path | None) -> None:
 @click.pass_obj
 def check(env_file: Path | None) -> None:
     """Name every fault at once; exit 78 if there is one."""
-    load_or_exit(env_file)
+    from mutt_appliance.config.checks import unprotected
+
+    for remark in unprotected(load_or_exit(env_file)):
+        click.echo(f"warning: {remark}", err=True)
     click.echo("the configuration is valid")
 
 

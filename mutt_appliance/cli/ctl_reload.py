@@ -17,12 +17,13 @@ WAIT_SECS = 70.0
 @click.command()
 @click.pass_obj
 def command(runtime_dir: Path) -> None:
-    """Have secrets, rules and caches read again, and wait until every alerter has done so.
+    """Have secrets, rules and certificates read again, and wait until every process has done so.
 
-    Prints the number of rules of each alerter, and the rules that were left out. Exit code 1: one of
-    them kept its old rules, or the configuration cannot be used.
+    Prints the number of rules of each alerter with those that were left out, and how long the certificates
+    of each door are valid. Exit code 1: a process kept its old rules or certificates, or the configuration
+    cannot be used.
     """
-    with progress("waiting for the alerters to read the rules"):
+    with progress("waiting for the processes to read them"):
         answer = do(runtime_dir, "mutt.reload", timeout_secs=WAIT_SECS)
     for line in report(answer):
         click.echo(line)
@@ -38,7 +39,8 @@ def report(answer: dict[str, Any]) -> list[str]:
     for process in answer["processes"]:
         if process["ok"]:
             left_out = f", {process['rule_errors']} left out" if process["rule_errors"] else ""
-            lines.append(f"{process['name']}: {process['rules']} rules in force{left_out}")
+            told = process["told"] or f"{process['rules']} rules in force{left_out}"
+            lines.append(f"{process['name']}: {told}")
         else:
             lines.append(f"{process['name']}: FAILED: {process['error']}")
         faults += process["faults"]

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from mutt_appliance.tls.trust import client_context, verify_message
+
+TLS_ADVICE: Final = "is it https there, and does it want a certificate (--client-cert, --client-key)?"
 LONGEST_ANSWER_BYTES: Final = 4 << 20
 UNAUTHORISED: Final = (401, 403)
 # A proxy in front of the ingestor says these; the ingestor itself says 503.
@@ -87,8 +90,15 @@ class IngestClient:
     """One kept-alive connection to one ingestor. The key is read when it is first needed."""
 
     def __init__(
-        self, url: str, read_key: Callable[[], str], *, timeout_secs: float, ca_file: Path | None = None
+        self,
+        url: str,
+        read_key: Callable[[], str],
+        *,
+        timeout_secs: float,
+        ca_file: Path | None = None,
+        client_files: tuple[Path, Path] | None = None,
     ) -> None:
+        """`client_files`: certificate with its chain, and key. Raises ValueError, or OSError for a file."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url}: must be http://HOST:PORT/ingest or https://HOST:PORT/ingest")
@@ -104,7 +114,7 @@ class IngestClient:
                 parts.hostname,
                 parts.port,
                 timeout=timeout_secs,
-                context=ssl.create_default_context(cafile=str(ca_file) if ca_file else None),
+                context=_context(ca_file, client_files),
             )
 
     def post(self, body: bytes) -> Answer:
@@ -137,11 +147,21 @@ class IngestClient:
         self._connection.close()
 
 
+def _context(ca_file: Path | None, client_files: tuple[Path, Path] | None) -> ssl.SSLContext:
+    context = client_context(ca_file)
+    if client_files is not None:
+        # A passphrase would be asked for on a terminal that is not there.
+        context.load_cert_chain(*client_files, password="")
+    return context
+
+
 def _describe(error: OSError | http.client.HTTPException) -> str:
     if isinstance(error, TimeoutError):
         return "did not answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"has a certificate that is not trusted ({error.verify_message}): give its CA by --ca-file"
+    if isinstance(error, ssl.SSLError):
+        return f"does not agree on TLS ({verify_message(error)}): {TLS_ADVICE}"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be reached: {error.strerror}"
     return f"cannot be reached: {type(error).__name__}"

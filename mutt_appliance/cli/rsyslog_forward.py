@@ -119,10 +119,20 @@ class Forwarder:
     "--timeout well below omprog's confirmTimeout.",
 )  # fmt: skip
 @click.option(
-    "--ca-file",
+    "--ca-file", envvar="MUTT_INGEST_CA_PATH", show_envvar=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CA certificates to trust for https. [default: the system's]",
-)
+)  # fmt: skip
+@click.option(
+    "--client-cert", envvar="MUTT_INGEST_CLIENT_CERT_PATH", show_envvar=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Certificate to show where INGEST_TLS_CLIENT_AUTH asks for one, with its chain.",
+)  # fmt: skip
+@click.option(
+    "--client-key", envvar="MUTT_INGEST_CLIENT_KEY_PATH", show_envvar=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Private key of --client-cert.",
+)  # fmt: skip
 @click.option(
     "--spool",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -137,15 +147,23 @@ def command(
     timeout: float,
     give_up_after: float,
     ca_file: Path | None,
+    client_cert: Path | None,
+    client_key: Path | None,
     spool: Path | None,
 ) -> None:
     """Forward syslog messages from rsyslog's omprog to MUTT.
 
     Started by rsyslog with confirmMessages="on" and useTransactions="on"; see docs/rsyslog.md.
     """
+    if (client_cert is None) != (client_key is None):
+        raise click.UsageError("--client-cert and --client-key belong together: give both")
     try:
         client = IngestClient(
-            url, key_reader(api_key_file, secrets_file), timeout_secs=timeout, ca_file=ca_file
+            url,
+            key_reader(api_key_file, secrets_file),
+            timeout_secs=timeout,
+            ca_file=ca_file,
+            client_files=(client_cert, client_key) if client_cert and client_key else None,
         )
     except (ValueError, OSError) as error:
         raise click.UsageError(str(error)) from error

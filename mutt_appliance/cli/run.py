@@ -13,6 +13,7 @@ from setproctitle import setproctitle
 
 from mutt_appliance.cli.configuration import load_or_exit
 from mutt_appliance.config import ConfigError, Settings, load
+from mutt_appliance.config.checks import unprotected
 from mutt_appliance.config.faults import EXIT_CONFIG
 from mutt_appliance.secrets import Secrets, SecretsError, load_secrets_file
 from mutt_appliance.supervisor.activation import Activated, take_sockets
@@ -22,7 +23,8 @@ from mutt_appliance.supervisor.notify import Notifier
 from mutt_appliance.supervisor.parent_death import die_with_parent
 from mutt_appliance.supervisor.programs import ProgramError
 from mutt_appliance.supervisor.roles import Pool, pools
-from mutt_appliance.telemetry.logs import configure_logging
+from mutt_appliance.telemetry.logs import configure_logging, get_logger
+from mutt_appliance.tls.inventory import refuse_unusable
 
 
 @click.command()
@@ -58,6 +60,9 @@ def supervise(settings: Settings, table: Callable[[Settings], list[Pool]], env_f
             configure_logging(settings.log_level, settings.log_format, main_log, process="supervisor")
             activated = activated or take_sockets(os.environ, frozen=bool(getattr(sys, "frozen", False)))
             secrets = load_secrets_file(settings.mutt_secrets_file)
+            refuse_unusable(settings)
+            for remark in unprotected(settings):
+                get_logger("cli.run").warning("a connection is not protected", remark=remark)
             supervisor = Supervisor(settings, secrets, table(settings), read, notifier, activated)
             code = supervisor.run()
             if code or not supervisor.restart_wanted:

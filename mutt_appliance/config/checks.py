@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from mutt_appliance.config.faults import Fault
@@ -42,6 +43,22 @@ KEY_NAMES = (
     "ingest_dedup_prefix",
     "metrics_prefix",
 )
+# A certificate and its key, which are of use together only.
+CERTIFICATE_AND_KEY = (
+    ("ingest_tls_cert_path", "ingest_tls_key_path"),
+    ("webui_tls_cert_path", "webui_tls_key_path"),
+    ("moog_tls_client_cert_path", "moog_tls_client_key_path"),
+)
+ABSOLUTE = (
+    "mutt_data_dir",
+    "mutt_runtime_dir",
+    "mutt_secrets_file",
+    *(field for pair in CERTIFICATE_AND_KEY for field in pair),
+    "ingest_tls_client_ca_path",
+    "moog_tls_ca_cert_path",
+)
+OF_THE_INGEST_DOOR = ("ingest_tls_client_ca_path", "ingest_tls_client_auth")
+OF_AN_HTTPS_WEBHOOK = ("moog_tls_ca_cert_path", "moog_tls_client_cert_path")
 # Longest path of a Unix socket, less the end mark: sun_path in unix(7).
 SOCKET_PATH_MAX_BYTES = 107
 
@@ -54,6 +71,7 @@ def cross_check(settings: Settings, given: set[str]) -> list[Fault]:
         *_distinct(settings, PORTS, "listens on the same port as"),
         *_distinct(settings, KEY_NAMES, "is the same Redis key as"),
         *_authentication(settings),
+        *_certificates(settings),
         *_vault(settings, given),
         *_paths(settings),
     ]
@@ -134,6 +152,86 @@ def _authentication(settings: Settings) -> list[Fault]:
     return []
 
 
+def _certificates(settings: Settings) -> list[Fault]:
+    faults = []
+    for certificate, key in CERTIFICATE_AND_KEY:
+        for needed, other in ((certificate, key), (key, certificate)):
+            if getattr(settings, needed) is None and getattr(settings, other) is not None:
+                problem = f"is not set, but {variable_name(other)} needs it"
+                faults.append(Fault(variable_name(needed), "", problem, "name the file, or unset the other"))
+    if settings.ingest_tls_cert_path is None:
+        faults += [
+            _without(settings, field, "has no effect without INGEST_TLS_CERT_PATH", "set both")
+            for field in OF_THE_INGEST_DOOR
+            if getattr(settings, field) is not None
+        ]
+    if settings.ingest_client_auth != "none" and settings.ingest_tls_client_ca_path is None:
+        problem = f"is not set, but INGEST_TLS_CLIENT_AUTH={settings.ingest_client_auth} needs it"
+        remedy = "name the file of the authority that issues the certificates of senders"
+        faults.append(Fault("INGEST_TLS_CLIENT_CA_PATH", "", problem, remedy))
+    if (settings.moog_webhook_url or "").startswith("http:"):
+        faults += [
+            _without(settings, field, "has no effect on MOOG_WEBHOOK_URL=http://…", "use https:// there")
+            for field in OF_AN_HTTPS_WEBHOOK
+            if getattr(settings, field) is not None
+        ]
+    return faults
+
+
+def _without(settings: Settings, field: str, problem: str, remedy: str) -> Fault:
+    return Fault(variable_name(field), str(getattr(settings, field)), problem, remedy)
+
+
+def unprotected(settings: Settings) -> list[str]:
+    """Connections over a network that the settings leave unencrypted, or unverified: one sentence each.
+
+    None of this is a fault: an operator may want it so. It must not pass in silence.
+    """
+    found = []
+    if not settings.redis_tls_enabled and _remote(settings.redis_address):
+        found.append(
+            f"REDIS_TLS_ENABLED=false: password and events go unencrypted to {settings.redis_address}"
+        )
+    if not settings.db_tls_enabled and _remote(settings.db_address):
+        found.append(f"DB_TLS_ENABLED=false: password and events go unencrypted to {settings.db_address}")
+    for field, what in (("moog_webhook_url", "key and alerts go"), ("vault_addr", "all secrets come")):
+        parts = urlsplit(getattr(settings, field) or "")
+        if parts.scheme == "http" and _remote(parts.hostname or ""):
+            found.append(f"{variable_name(field)} is http://: {what} unencrypted ({parts.hostname})")
+    if settings.ingest_tls_client_ca_path and settings.ingest_client_auth == "none":
+        found.append("INGEST_TLS_CLIENT_AUTH=none: certificates of senders are not looked at")
+    return found
+
+
+def _remote(hosts: str) -> bool:
+    """True if one of the hosts, separated by commas, is neither a socket nor this machine."""
+    return any(not is_this_machine(host) for host in hosts.split(","))
+
+
+def is_this_machine(host: str) -> bool:
+    """True for a Unix socket (/path, @name), localhost and loopback addresses, with a port or without."""
+    if host.strip().startswith(("/", "@")):
+        return True
+    name, _ = split_address(host, 0)
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def split_address(text: str, default_port: int) -> tuple[str, int]:
+    """(host, port) of `host`, `host:port`, `::1` or `[::1]:port`; a port that is no number is the default."""
+    name, port = text.strip(), ""
+    if name.startswith("["):
+        name, _, rest = name[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif name.count(":") == 1:
+        name, _, port = name.partition(":")
+    return name, int(port) if port.isascii() and port.isdigit() else default_port
+
+
 def _vault(settings: Settings, given: set[str]) -> list[Fault]:
     if "vault_addr" not in given:
         return []
@@ -149,9 +247,9 @@ def _vault(settings: Settings, given: set[str]) -> list[Fault]:
 
 def _paths(settings: Settings) -> list[Fault]:
     faults = []
-    for field in ("mutt_data_dir", "mutt_runtime_dir", "mutt_secrets_file"):
+    for field in ABSOLUTE:
         path = getattr(settings, field)
-        if not path.is_absolute():
+        if path is not None and not path.is_absolute():
             faults.append(
                 Fault(variable_name(field), str(path), "must be an absolute path", "begin it with /")
             )

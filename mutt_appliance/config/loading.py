@@ -32,7 +32,15 @@ OWN_PREFIXES = (
     "AUDIT_",
 )
 # Ours, but not settings of the appliance: where the env file is, and what a test or a demo run sets.
-OWN_NON_SETTINGS = frozenset({"MUTT_ENV_FILE", "MUTT_INGEST_URL"})
+OWN_NON_SETTINGS = frozenset(
+    {
+        "MUTT_ENV_FILE",
+        "MUTT_INGEST_URL",
+        "MUTT_INGEST_CA_PATH",
+        "MUTT_INGEST_CLIENT_CERT_PATH",
+        "MUTT_INGEST_CLIENT_KEY_PATH",
+    }
+)
 
 
 @dataclass(frozen=True)

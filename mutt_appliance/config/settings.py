@@ -108,6 +108,15 @@ class Settings(BaseModel):
         60.0, "A FATAL process is tried again every N seconds", "appliance", "seconds", ge=1, le=3600
     )
 
+    tls_expiry_warn_days: int = setting(
+        30,
+        "A certificate that ends within N days is warned of in the log and by mutt-ctl doctor",
+        "appliance",
+        "days",
+        ge=0,
+        le=3650,
+    )
+
     dynamic_config_enabled: bool = setting(
         True,
         "Let some settings be changed while MUTT runs (page Configuration, API): the value from the environment "
@@ -198,6 +207,24 @@ class Settings(BaseModel):
     )
     ingest_retry_after_seconds: int = setting(
         5, "Retry-After of a 503 answer", "ingestor", "seconds", ge=1, le=3600
+    )
+
+    ingest_tls_cert_path: Path | None = setting(
+        None,
+        "Certificate of the ingestor with its chain, PEM; with it the ingestor speaks HTTPS and nothing else",
+        "ingestor",
+    )
+    ingest_tls_key_path: Path | None = setting(
+        None, "Private key of INGEST_TLS_CERT_PATH, PEM without a passphrase", "ingestor"
+    )
+    ingest_tls_client_ca_path: Path | None = setting(
+        None, "CA certificates, PEM, that issue the certificates of senders", "ingestor"
+    )
+    ingest_tls_client_auth: Literal["none", "optional", "required"] | None = setting(
+        None,
+        "Certificates of senders: required; optional (one that is given must be valid); none "
+        "(unset: required with INGEST_TLS_CLIENT_CA_PATH, else none). The API key is needed as well",
+        "ingestor",
     )
 
     # --- alerter
@@ -350,8 +377,28 @@ class Settings(BaseModel):
         "forwarder",
     )
 
+    moog_tls_ca_cert_path: Path | None = setting(
+        None,
+        "CA certificates, PEM, that the webhook is trusted by (unset: those of this machine)",
+        "forwarder",
+    )
+    moog_tls_client_cert_path: Path | None = setting(
+        None, "Client certificate with its chain, PEM, that the webhook is shown", "forwarder"
+    )
+    moog_tls_client_key_path: Path | None = setting(
+        None, "Private key of MOOG_TLS_CLIENT_CERT_PATH, PEM without a passphrase", "forwarder"
+    )
+
     # --- web UI
     server_port_webui: int = setting(8090, "HTTP listen port", "webui", ge=1, le=65535)
+    webui_tls_cert_path: Path | None = setting(
+        None,
+        "Certificate of the web UI with its chain, PEM; with it the web UI speaks HTTPS and nothing else",
+        "webui",
+    )
+    webui_tls_key_path: Path | None = setting(
+        None, "Private key of WEBUI_TLS_CERT_PATH, PEM without a passphrase", "webui"
+    )
     webui_session_seconds: int = setting(
         8 * 3600,
         "A session of the web UI ends after N seconds without use",
@@ -503,6 +550,13 @@ class Settings(BaseModel):
         if self.embedded:
             return str(self.mutt_runtime_dir / "postgres")
         return self.db_host or "localhost"
+
+    @property
+    def ingest_client_auth(self) -> Literal["none", "optional", "required"]:
+        """Whether senders show a certificate."""
+        if self.ingest_tls_client_auth is not None:
+            return self.ingest_tls_client_auth
+        return "required" if self.ingest_tls_client_ca_path else "none"
 
     @property
     def moog_header_name(self) -> str:

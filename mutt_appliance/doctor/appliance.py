@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import http.client
 import json
@@ -9,14 +10,20 @@ import os
 import re
 import resource
 import socket
+import ssl
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from mutt_appliance.config import ConfigError
 from mutt_appliance.config.settings import variable_name
 from mutt_appliance.doctor.findings import Finding
 from mutt_appliance.doctor.patient import Patient
 from mutt_appliance.doctor.programs import ask
+from mutt_appliance.telemetry.health import pool_health
+from mutt_appliance.tls.files import PemFile, pem_file
+from mutt_appliance.tls.own_doors import OWN_DOORS, open_own_door
+from mutt_appliance.tls.trust import verify_message
 from mutt_appliance.tracing.door import ANY_ADDRESS
 
 PORTS = (
@@ -79,11 +86,22 @@ def check_ports(patient: Patient) -> Iterator[Finding]:
         port: int = getattr(patient.settings, field)
         identity, what = f"ports.{field}", f"{variable_name(field)}={port}"
         if not patient.down:
-            yield judge_health(identity, what, health(ANY_ADDRESS.get(address, address), port))
+            yield _answered(patient, field, identity, what)
         elif port in held:
             yield Finding(identity, "ok", f"{what} is kept open by {SOCKET_UNIT}")
         else:
             yield free_or_taken(identity, what, address, port)
+
+
+def _answered(patient: Patient, field: str, identity: str, what: str) -> Finding:
+    settings, certificate_field = patient.settings, OWN_DOORS.get(field)
+    if field == "server_port_ingestor" and settings.ingest_client_auth == "required":
+        # Nobody without a sender's certificate gets an answer there; the processes have it in files, too.
+        _, document = pool_health(settings.mutt_runtime_dir, "ingestor")
+        return judge_health(identity, what, document)
+    certificate = pem_file(settings, certificate_field) if certificate_field else None
+    address = ANY_ADDRESS.get(settings.bind_address, settings.bind_address)
+    return judge_health(identity, what, health(address, getattr(settings, field), certificate))
 
 
 def judge_health(identity: str, what: str, answer: dict[str, object] | str) -> Finding:
@@ -109,18 +127,22 @@ def _troubles(answer: dict[str, object]) -> Iterator[str]:
                 yield f"{name}: {component}: {state.get('detail')}"
 
 
-def health(address: str, port: int) -> dict[str, object] | str:
-    """The document of GET /health, or in words why there is none."""
-    connection = http.client.HTTPConnection(address, port, timeout=HEALTH_SECS)
+def health(address: str, port: int, certificate: PemFile | None = None) -> dict[str, object] | str:
+    """The document of GET /health, or in words why there is none; `certificate` is what a TLS port shows."""
     try:
-        connection.request("GET", "/health")
-        document = json.loads(connection.getresponse().read(1 << 20))
+        with contextlib.closing(
+            open_own_door(address, port, certificate, timeout_secs=HEALTH_SECS)
+        ) as connection:
+            connection.request("GET", "/health")
+            document = json.loads(connection.getresponse().read(1 << 20))
     except (http.client.HTTPException, ValueError):
         return "something that is not MUTT listens there"
+    except ConfigError as error:
+        return str(error)
+    except ssl.SSLError as error:
+        return f"does not agree on TLS: {verify_message(error)}"
     except OSError as error:
         return f"does not answer: {error.strerror or error}"
-    finally:
-        connection.close()
     if not isinstance(document, dict) or "status" not in document:
         return "something that is not MUTT listens there"
     return document

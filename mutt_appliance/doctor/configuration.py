@@ -1,13 +1,12 @@
-"""Configuration, secrets file, certificates."""
+"""Configuration, secrets file, what is left unprotected."""
 
 from __future__ import annotations
 
-import ssl
 import stat
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
+from mutt_appliance.config.checks import unprotected
 from mutt_appliance.doctor.findings import Finding
 from mutt_appliance.doctor.patient import Patient
 
@@ -24,6 +23,15 @@ def check_configuration(patient: Patient) -> Iterator[Finding]:
     if not patient.faults:
         where = str(patient.env_file) if patient.env_file.exists() else "the environment and defaults"
         yield Finding("config.valid", "ok", f"the configuration from {where} is valid")
+
+
+def check_protection(patient: Patient) -> Iterator[Finding]:
+    """Connections over a network that are not encrypted, or not verified."""
+    remarks = unprotected(patient.settings)
+    for remark in remarks:
+        yield Finding("protection.network", "warning", remark, "turn TLS on, unless the way is private")
+    if not remarks:
+        yield Finding("protection.network", "ok", "every connection that the settings make is TLS or local")
 
 
 def check_secrets(patient: Patient) -> Iterator[Finding]:
@@ -82,49 +90,14 @@ def _secrets_needed(patient: Patient) -> Iterator[Finding]:
         yield Finding("secrets.keys", "ok", f"{', '.join(needed)} are set")
 
 
-def check_certificates(patient: Patient) -> Iterator[Finding]:
-    """The CA files that the settings name."""
-    settings = patient.settings
-    files: dict[str, Path] = {}
-    redis_over_tls = settings.redis_tls_enabled and not settings.redis_address.startswith("/")
-    if redis_over_tls and settings.redis_ca_cert_path:
-        files["REDIS_CA_CERT_PATH"] = settings.redis_ca_cert_path
-    if settings.db_tls_enabled and not settings.db_address.startswith("/") and settings.db_tls_ca_cert_path:
-        files["DB_TLS_CA_CERT_PATH"] = settings.db_tls_ca_cert_path
-    if not files:
-        yield Finding("certificates", "n/a", "the settings in force need no certificate file")
-    for variable, path in files.items():
-        yield judge_certificates(variable, path, time.time())
-
-
-def judge_certificates(variable: str, path: Path, now: float) -> Finding:
-    """Whether a PEM file can be read, and when the first of its certificates expires."""
-    identity = f"certificates.{variable.lower()}"
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(cafile=path)
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror or type(error).__name__
-        return Finding(
-            identity,
-            "error",
-            f"{variable}={path}: {reason}",
-            "name a PEM file of CA certificates that the user of MUTT can read",
-        )
-    ends = [ssl.cert_time_to_seconds(str(each["notAfter"])) for each in context.get_ca_certs()]
-    if not ends:
-        return Finding(
-            identity, "error", f"{variable}={path} holds no CA certificate", "name the file of the authority"
-        )
-    return judge_expiry(identity, f"{variable}={path}", min(ends), now)
-
-
-def judge_expiry(identity: str, what: str, ends: float, now: float) -> Finding:
+def judge_expiry(
+    identity: str, what: str, ends: float, now: float, warn_days: int = EXPIRY_WARNING_DAYS
+) -> Finding:
     """`ends` and `now` in seconds since 1970."""
     days = int((ends - now) // DAY_SECS)
     day = time.strftime("%Y-%m-%d", time.gmtime(ends))
     if ends <= now:
         return Finding(identity, "error", f"{what} expired on {day}", "renew the certificate")
-    if days < EXPIRY_WARNING_DAYS:
+    if days < warn_days:
         return Finding(identity, "warning", f"{what} expires on {day}, in {days} days", "renew it in time")
     return Finding(identity, "ok", f"{what} is valid until {day}")

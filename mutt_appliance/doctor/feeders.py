@@ -60,6 +60,13 @@ def find_hook(files: tuple[Path, ...] = RSYSLOG_FILES) -> Hook | None:
     return None
 
 
+def speaks_tls(hook: Hook) -> bool:
+    """True when the output goes to https, or to another host, which we do not know."""
+    if hook.module == "omhttp":
+        return hook.option("usehttps") == "on" or hook.option("server") not in ("127.0.0.1", "localhost")
+    return bool(re.search(r"--url[ =](?!http://(127\.0\.0\.1|localhost)[:/])", hook.text))
+
+
 def without_comments(text: str) -> str:
     """The lines of a configuration that are in force."""
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
@@ -88,7 +95,8 @@ def check_rsyslog(patient: Patient) -> Iterator[Finding]:
             f"put one of {SAMPLES}/rsyslog.d into /etc/rsyslog.d and restart rsyslog (docs/rsyslog.md)",
         )
         return
-    yield from judge_hook(hook, patient.settings.server_port_ingestor)
+    secure = patient.settings.ingest_tls_cert_path is not None
+    yield from judge_hook(hook, patient.settings.server_port_ingestor, secure=secure)
     modules = [folder / f"{hook.module}.so" for folder in MODULE_FOLDERS]
     if not any(path.exists() for path in modules):
         yield Finding(
@@ -100,9 +108,16 @@ def check_rsyslog(patient: Patient) -> Iterator[Finding]:
     yield judge_syntax(ask("rsyslogd", "-N1"))
 
 
-def judge_hook(hook: Hook, ingest_port: int) -> Iterator[Finding]:
-    """Whether the output is set so that nothing is lost."""
+def judge_hook(hook: Hook, ingest_port: int, *, secure: bool = False) -> Iterator[Finding]:
+    """Whether the output is set so that nothing is lost; `secure`: the ingestor of this machine speaks TLS."""
     yield Finding("rsyslog.hook", "ok", f"{hook.path} uses {hook.module}")
+    if secure and not speaks_tls(hook):
+        yield Finding(
+            "rsyslog.tls",
+            "error",
+            f"{hook.path} sends http://, but INGEST_TLS_CERT_PATH is set: nothing arrives",
+            'usehttps="on" (omhttp), --url https://… (omprog); docs/tls.md',
+        )
     if hook.module == "omhttp":
         port = hook.option("serverport")
         if (

@@ -10,9 +10,12 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from mutt_appliance.config import ConfigError
 from mutt_appliance.doctor.configuration import judge_expiry
 from mutt_appliance.doctor.findings import Finding
 from mutt_appliance.doctor.patient import Patient
+from mutt_appliance.tls.inventory import webhook_files
+from mutt_appliance.tls.live import ClientTls
 
 CONNECT_SECS = 2.0
 VAULT_HEALTH_PATH = "/v1/sys/health"
@@ -61,7 +64,7 @@ def check_moogsoft(patient: Patient) -> Iterator[Finding]:
     with contextlib.closing(connection):
         yield Finding("moogsoft.port", "ok", f"{place} accepts connections")
         if secure:
-            yield tls_finding(connection, host, place)
+            yield tls_finding(patient, connection, host, place)
         else:
             yield Finding(
                 "moogsoft.tls",
@@ -71,22 +74,27 @@ def check_moogsoft(patient: Patient) -> Iterator[Finding]:
             )
 
 
-def tls_finding(connection: socket.socket, host: str, place: str) -> Finding:
+def tls_finding(patient: Patient, connection: socket.socket, host: str, place: str) -> Finding:
     """Whether the certificate is trusted as the forwarder would trust it, and for how long."""
     try:
-        with ssl.create_default_context().wrap_socket(connection, server_hostname=host) as tls:
+        context = ClientTls(webhook_files(patient.settings)).context
+        with context.wrap_socket(connection, server_hostname=host) as tls:
             certificate = tls.getpeercert() or {}
+    except ConfigError as error:
+        return Finding("moogsoft.tls", "error", str(error), "the forwarder cannot use this file either")
     except ssl.SSLCertVerificationError as error:
         return Finding(
             "moogsoft.tls",
             "error",
             f"{place}: {error.verify_message}",
-            "add its CA to the machine: /etc/pki/ca-trust/source/anchors, then update-ca-trust",
+            "name its CA in MOOG_TLS_CA_CERT_PATH, or add it to the machine: /etc/pki/ca-trust/source/anchors, "
+            "then update-ca-trust",
         )
     except OSError as error:
         return Finding("moogsoft.tls", "error", f"{place}: TLS fails: {error}", "is it really https there?")
     ends = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
-    return judge_expiry("moogsoft.tls", f"the certificate of {place}", ends, time.time())
+    warn_days = patient.settings.tls_expiry_warn_days
+    return judge_expiry("moogsoft.tls", f"the certificate of {place}", ends, time.time(), warn_days)
 
 
 def check_vault(patient: Patient) -> Iterator[Finding]:

@@ -70,7 +70,7 @@ class Requests:
         self._report_health(verdict)
         if verdict.kind == "dead" and len(jobs) > 1:
             log.warning(
-                "batch refused, its alerts are sent one by one", reason=verdict.reason, alerts=len(jobs)
+                "batch refused, its alerts are sent one by one", reason=verdict.words, alerts=len(jobs)
             )
             self._holdings.send_singly(jobs)
         else:
@@ -87,10 +87,10 @@ class Requests:
             log.debug("alert delivered", **job.label())
         elif outcome.kind == "retry":
             log.warning(
-                "attempt failed", **job.label(), reason=verdict.reason, again_in_secs=outcome.delay_ms / 1000
+                "attempt failed", **job.label(), reason=verdict.words, again_in_secs=outcome.delay_ms / 1000
             )
         else:
-            log.warning("attempt failed, the alert is a dead letter", **job.label(), reason=verdict.reason)
+            log.warning("attempt failed, the alert is a dead letter", **job.label(), reason=verdict.words)
         return outcome
 
     def _report_health(self, verdict: Verdict) -> None:
@@ -101,6 +101,6 @@ class Requests:
                 log.info("moogsoft accepts alerts", place=place)
         elif verdict.reason not in ABOUT_THE_ALERT:
             self._failures_in_a_row += 1
-            detail = f"{place}: {verdict.reason}, {self._failures_in_a_row} failed requests in a row"
+            detail = f"{place}: {verdict.words}, {self._failures_in_a_row} failed requests in a row"
             if self._child.health.set("moogsoft", False, detail):
-                log.error("moogsoft does not accept alerts", place=place, reason=verdict.reason)
+                log.error("moogsoft does not accept alerts", place=place, reason=verdict.words)

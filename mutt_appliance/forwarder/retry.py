@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
 import aiohttp
+
+from mutt_appliance.tls.trust import verify_message
 
 # 408 Request Timeout, 425 Too Early, 429 Too Many Requests: the same request may succeed later.
 RETRYABLE_4XX = frozenset({408, 425, 429})
@@ -20,12 +21,18 @@ class Verdict:
     """What one attempt came to.
 
     `reason` is empty for done, else a short word fit for a metric's label: http_503, timeout,
-    connection, tls, protocol. `wait_secs` is what the receiver asked for.
+    connection, tls, protocol. `wait_secs` is what the receiver asked for, `detail` says more to people.
     """
 
     kind: Literal["done", "retry", "dead"]
     reason: str = ""
     wait_secs: float = 0.0
+    detail: str = ""
+
+    @property
+    def words(self) -> str:
+        """The reason, for people: `tls: certificate verify failed: certificate has expired`."""
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,8 @@ def judge_failure(error: BaseException) -> Verdict:
     """No answer at all is always tried again: the receiver may be back by then."""
     if isinstance(error, TimeoutError):
         return Verdict("retry", "timeout")
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return Verdict("retry", "tls")
+    if detail := verify_message(error):
+        return Verdict("retry", "tls", detail=detail)
     if isinstance(error, aiohttp.ClientConnectionError | OSError):
         return Verdict("retry", "connection")
     return Verdict("retry", "protocol")
@@ -94,8 +101,8 @@ def delay_secs(attempts: int, policy: RetryPolicy) -> float:
 def next_step(verdict: Verdict, attempts: int, policy: RetryPolicy) -> NextStep:
     """What follows `attempts` failed attempts, of which the last came to `verdict`."""
     if verdict.kind == "dead":
-        return NextStep("dead", verdict.reason)
+        return NextStep("dead", verdict.words)
     if attempts > policy.max_retries:
-        reason = f"{verdict.reason}, {attempts} attempts (MOOG_MAX_RETRIES={policy.max_retries})"
+        reason = f"{verdict.words}, {attempts} attempts (MOOG_MAX_RETRIES={policy.max_retries})"
         return NextStep("dead", reason)
-    return NextStep("retry", verdict.reason, max(delay_secs(attempts, policy), verdict.wait_secs))
+    return NextStep("retry", verdict.words, max(delay_secs(attempts, policy), verdict.wait_secs))

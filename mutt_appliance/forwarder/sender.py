@@ -10,6 +10,8 @@ from yarl import URL
 from mutt_appliance.config import Settings
 from mutt_appliance.forwarder.auth import auth_headers
 from mutt_appliance.forwarder.retry import Verdict, judge_failure, judge_status
+from mutt_appliance.tls.inventory import webhook_files
+from mutt_appliance.tls.live import ClientTls
 
 # An answer is read only so that its connection can be used again; a longer one costs the connection.
 ANSWER_MAX_BYTES = 65536
@@ -19,10 +21,14 @@ class Sender:
     """Posts bodies and says what came of them; never raises for what the network or the receiver does."""
 
     def __init__(self, settings: Settings, api_key: str) -> None:
-        """Must be made inside a running event loop. Raises ConfigError for a key that cannot be sent."""
+        """Must be made inside a running event loop.
+
+        Raises ConfigError for a key that cannot be sent, and for certificate files that cannot be used.
+        """
         self._settings = settings
         self._url = URL(settings.moog_webhook_url or "")
         self._headers = auth_headers(settings, api_key)
+        self.tls = ClientTls(webhook_files(settings)) if self._url.scheme == "https" else None
         self.place = f"{self._url.host}:{self._url.port}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=settings.moog_max_concurrency),
@@ -38,9 +44,10 @@ class Sender:
 
     async def post(self, body: bytes) -> Verdict:
         """Post `body`. A status decides, even if what follows it breaks off."""
+        context = self.tls.context if self.tls else True
         try:
             async with self._session.post(
-                self._url, data=body, headers=self._headers, allow_redirects=False
+                self._url, data=body, headers=self._headers, allow_redirects=False, ssl=context
             ) as response:
                 verdict = judge_status(response.status, response.headers.get("Retry-After"))
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):

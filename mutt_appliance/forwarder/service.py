@@ -30,7 +30,8 @@ from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError
 from mutt_appliance.queueing.limiter import RateLimiter
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import ForwarderMetrics
+from mutt_appliance.telemetry.metrics import ForwarderMetrics, TlsMetrics
+from mutt_appliance.tls.watch import CertificateWatch
 
 log = get_logger("forwarder")
 
@@ -58,11 +59,12 @@ async def forward(child: Child, metrics: ForwarderMetrics) -> None:
     listening = blocking_client(settings, child.secrets, child.name)
     live = LiveSettings(settings, listening, KeySpace(settings))
     sender = Sender(settings, child.secrets.moog_api_key)
+    certificates = CertificateWatch(child, sender.tls, TlsMetrics())
     app = web.Application()
     add_endpoints(app, settings.mutt_runtime_dir, child.spec.role)
     endpoints = await serve(app, child.sockets["metrics"], child.sockets["health"])
     try:
-        await Forwarder(child, live, client, sender, metrics).run()
+        await Forwarder(child, live, client, sender, metrics, certificates).run()
     finally:
         await endpoints.cleanup()
         await sender.close()
@@ -84,6 +86,7 @@ class Forwarder:
         client: redis.asyncio.Redis,
         sender: Sender,
         metrics: ForwarderMetrics,
+        certificates: CertificateWatch,
     ) -> None:
         settings = child.settings
         keys = KeySpace(settings)
@@ -97,6 +100,7 @@ class Forwarder:
         self._live = live
         self._sender = sender
         self._metrics = metrics
+        self._certificates = certificates
         self._queue = AlertQueue(client, keys, lease)
         self._limiter = RateLimiter(client, keys.rate_limit, *_rate(settings))
         self._membership = Membership(child, self._queue)
@@ -136,6 +140,7 @@ class Forwarder:
                     while not child.stopping.is_set():
                         self._wake.clear()
                         self.turned_at = time.monotonic()
+                        self._certificates.turn()
                         await self._sleep(await self._careful_turn(group))
                     await self._drain()
                 finally:
@@ -297,13 +302,14 @@ class Forwarder:
         self._wake.set()
 
     def _reload(self) -> None:
-        """SIGHUP: the key may be new; everything else is as it was at the start."""
+        """SIGHUP: key and certificates may be new; everything else is as it was at the start."""
         try:
             self._sender.change_key(self._child.secrets.moog_api_key)
         except ConfigError as error:
             log.error("new key cannot be used, the old one stays", error=str(error))
         else:
             log.info("reloaded")
+        self._certificates.reload()
 
     async def _drain(self) -> None:
         """Give back what was not sent, wait for the requests under way, settle, leave."""

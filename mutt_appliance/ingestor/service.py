@@ -17,7 +17,10 @@ from mutt_appliance.queueing.intake import IngestQueue
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.telemetry.endpoints import BACKLOG, add_endpoints
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import IngestorMetrics
+from mutt_appliance.telemetry.metrics import IngestorMetrics, TlsMetrics
+from mutt_appliance.tls.inventory import ingest_door
+from mutt_appliance.tls.live import open_door
+from mutt_appliance.tls.watch import CertificateWatch
 
 log = get_logger("ingestor")
 TICK_SECS = 0.5
@@ -36,6 +39,9 @@ async def _serve(child: Child) -> None:
     keys = KeySpace(settings)
     client = async_client(settings, child.secrets, child.name)
     metrics = IngestorMetrics()
+    tls = TlsMetrics()
+    door = open_door(ingest_door(settings), tls)
+    certificates = CertificateWatch(child, door, tls)
     accepted = AcceptedCounter(client, keys)
     commit = GroupCommit(IngestQueue(client, keys, settings))
     handler = IngestHandler(settings, child.secrets.ingest_api_key, commit, metrics, accepted)
@@ -52,19 +58,25 @@ async def _serve(child: Child) -> None:
         shutdown_timeout=settings.drain_timeout,
     )
     await runner.setup()
-    site = web.SockSite(runner, child.sockets["http"], backlog=BACKLOG)
+    context = door.context if door else None
+    site = web.SockSite(runner, child.sockets["http"], backlog=BACKLOG, ssl_context=context)
     await site.start()
 
     stopping = asyncio.Event()
-    child.bind_loop(
-        asyncio.get_running_loop(), stopping.set, lambda: handler.use_key(child.secrets.ingest_api_key)
-    )
+
+    def reload() -> None:
+        handler.use_key(child.secrets.ingest_api_key)
+        certificates.reload()
+
+    child.bind_loop(asyncio.get_running_loop(), stopping.set, reload)
     await _tick(child, handler, accepted, metrics)
+    certificates.turn()
     look_less_for_cycles()
     child.ready()
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
+        certificates.turn()
         await _tick(child, handler, accepted, metrics)
     handler.draining = True
     await runner.cleanup()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -11,13 +10,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from mutt_appliance.config import Settings
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store.errors import StoreUnavailable, reason
+from mutt_appliance.tls.trust import system_ca_bundle
 
-# Of the RHEL family, Debian, SUSE.
-SYSTEM_CA_BUNDLES = (
-    Path("/etc/pki/tls/certs/ca-bundle.crt"),
-    Path("/etc/ssl/certs/ca-certificates.crt"),
-    Path("/etc/ssl/ca-bundle.pem"),
-)
 MAINTENANCE_DATABASE = "postgres"
 KEEPALIVES: dict[str, int] = {
     "keepalives": 1,
@@ -65,14 +59,6 @@ def connection_parameters(
 def is_socket(address: str) -> bool:
     """True for the folder of a Unix socket, or for an abstract one (@name)."""
     return address.startswith(("/", "@"))
-
-
-def system_ca_bundle() -> str:
-    """File of the authorities this machine trusts.
-
-    libpq's own "system" is the folder of the OpenSSL it was built with, which in a wheel is nobody's.
-    """
-    return next((str(path) for path in SYSTEM_CA_BUNDLES if path.is_file()), "system")
 
 
 def address_in_words(settings: Settings) -> str:

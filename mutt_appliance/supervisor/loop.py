@@ -309,7 +309,7 @@ class Supervisor:
         this.done_told = True
         for answer in this.answers.values():
             if not answer.ok:
-                self._log.error("reload: a process keeps its rules", child=answer.name, error=answer.error)
+                self._log.error("reload: a process keeps what it had", child=answer.name, error=answer.error)
         if self.ready and self._stopping_since is None:
             self._notifier.ready()
 

@@ -22,7 +22,10 @@ class Asked(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """What one process made of the reload: rules in force, rules left out, and the fault if there was one."""
+    """What one process made of the reload, and the fault if there was one.
+
+    `told` is that in words; of a process without rules it is all there is.
+    """
 
     name: str
     ok: bool
@@ -30,6 +33,7 @@ class Answer:
     rule_errors: int = 0
     error: str = ""
     faults: list[str] = field(default_factory=list)
+    told: str = ""
 
 
 @dataclass
@@ -68,16 +72,17 @@ class Round:
         report = member.reports.get("reload", {}) if member is not None else {}
         if member is None or member.pid != pid:
             return Answer(
-                name, ok=False, error="it ended before it answered; it reads the rules as it starts"
+                name, ok=False, error="it ended before it answered; it reads all of it as it starts"
             )
         if report.get("round", 0) >= self.number:
             return Answer(
                 name,
                 ok=bool(report["ok"]),
-                rules=int(report["rules"]),
-                rule_errors=int(report["rule_errors"]),
+                rules=int(report.get("rules", 0)),
+                rule_errors=int(report.get("rule_errors", 0)),
                 error=str(report.get("error", "")),
                 faults=[str(fault) for fault in report.get("faults", [])],
+                told=str(report.get("told", "")),
             )
         if now >= self.deadline:
             return Answer(name, ok=False, error=f"no answer within {RELOAD_TIMEOUT_SECS:g} s")

@@ -60,6 +60,7 @@ def pools(settings: Settings) -> list[Pool]:
             LEVEL_WORKERS,
             {"http": "server_port_webui"},
             patience_secs=WORKERS_PATIENCE_SECS,
+            confirms_reload=settings.webui_tls_cert_path is not None,
         ),
         Pool(
             "alerter",
@@ -78,6 +79,7 @@ def pools(settings: Settings) -> list[Pool]:
             {"metrics": "metrics_port_moog", "health": "health_port_moog"},
             worker_prefix="moog-forwarder",
             patience_secs=WORKERS_PATIENCE_SECS,
+            confirms_reload=(settings.moog_webhook_url or "").startswith("https:"),
         ),
         Pool(
             "ingestor",
@@ -85,6 +87,7 @@ def pools(settings: Settings) -> list[Pool]:
             settings.ingestor_workers,
             LEVEL_INTAKE,
             {"http": "server_port_ingestor"},
+            confirms_reload=settings.ingest_tls_cert_path is not None,
         ),
     ]
     return [pool for pool in every if pool.count > 0]

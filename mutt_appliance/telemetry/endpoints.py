@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import socket
+import ssl
 import threading
 from pathlib import Path
 
@@ -59,12 +60,14 @@ def add_endpoints(app: web.Application, runtime_dir: Path, role: str) -> None:
     app.router.add_get("/health", health)
 
 
-async def serve(app: web.Application, *sockets: socket.socket) -> web.AppRunner:
+async def serve(
+    app: web.Application, *sockets: socket.socket, ssl_context: ssl.SSLContext | None = None
+) -> web.AppRunner:
     """Serve `app` on sockets that already listen; the caller cleans the runner up."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     for listener in sockets:
-        await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        await web.SockSite(runner, listener, backlog=BACKLOG, ssl_context=ssl_context).start()
     return runner
 
 

@@ -250,3 +250,22 @@ class WebuiMetrics:
         self.requests.labels(endpoint="/", status="200")
         self.latency.labels(endpoint="/")
         self.db_latency.labels(operation="probe")
+
+
+class TlsMetrics:
+    """Certificates and handshakes of a process, beside the metrics of its role."""
+
+    def __init__(self) -> None:
+        self.expiry = Gauge(
+            "mutt_tls_certificate_expiry_timestamp_seconds",
+            "When a certificate in use, or the first of several, ends (seconds since 1970)",
+            ["certificate"],
+            multiprocess_mode="mostrecent",
+            registry=None,
+        )
+        self.handshakes = Counter(
+            "mutt_tls_handshakes_total",
+            "TLS handshakes of clients (result: client_certificate|no_client_certificate|failed; reason for failures)",
+            ["result", "reason"],
+            registry=None,
+        )

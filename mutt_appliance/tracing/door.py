@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import ssl
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mutt_appliance.config import Settings
+from mutt_appliance.config import ConfigError, Settings
 from mutt_appliance.events.tracing import TRACED_FIELD
+from mutt_appliance.tls.files import pem_file
+from mutt_appliance.tls.own_doors import client_files_of, open_own_door
+from mutt_appliance.tls.trust import verify_message
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 ANSWER_SECS = 10.0
+CLIENT_CERTIFICATE_ADVICE = (
+    "INGEST_TLS_CLIENT_AUTH=required: give a certificate that INGEST_TLS_CLIENT_CA_PATH trusts by "
+    "MUTT_INGEST_CLIENT_CERT_PATH and MUTT_INGEST_CLIENT_KEY_PATH"
+)
 
 
 class DoorError(Exception):
@@ -54,7 +63,10 @@ def address_of(settings: Settings) -> tuple[str, int]:
 def post(
     settings: Settings, api_key: str, documents: list[dict[str, Any]], correlation_id: str
 ) -> dict[int, str]:
-    """Post the events in one request; returns the reasons of refused ones by their place. Raises DoorError."""
+    """Post the events in one request; returns the reasons of refused ones by their place. Raises DoorError.
+
+    A client certificate, where the ingestor asks for one, is that of MUTT_INGEST_CLIENT_CERT_PATH.
+    """
     address, port = address_of(settings)
     place = f"SERVER_PORT_INGESTOR={port}"
     body = "\n".join(json.dumps(document) for document in documents).encode()
@@ -64,18 +76,20 @@ def post(
         "X-Correlation-ID": correlation_id,
         "User-Agent": "mutt-ctl",
     }
-    connection = http.client.HTTPConnection(address, port, timeout=ANSWER_SECS)
     try:
-        connection.request("POST", "/ingest", body, headers)
-        response = connection.getresponse()
-        status, content = response.status, response.read()
+        with contextlib.closing(_connection(settings)) as connection:
+            connection.request("POST", "/ingest", body, headers)
+            response = connection.getresponse()
+            status, content = response.status, response.read()
+    except ConfigError as error:
+        raise DoorError(f"{place}: {error}") from error
+    except ssl.SSLError as error:
+        raise DoorError(f"{place}: {address}: {verify_message(error)}: {_tls_advice(settings)}") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DoorError(
             f"{place}: no answer from {address}: {reason}: is the appliance running (mutt-ctl status)?"
         ) from error
-    finally:
-        connection.close()
     try:
         answer = json.loads(content)
     except ValueError:
@@ -92,3 +106,18 @@ def post(
     if status not in (http.client.OK, http.client.BAD_REQUEST) or "refused" not in answer:
         raise DoorError(f"{place}: answered {status}: {answer.get('error', 'no reason given')}")
     return {entry["index"]: str(entry["reason"]) for entry in answer["refused"]}
+
+
+def _connection(settings: Settings) -> http.client.HTTPConnection:
+    certificate = pem_file(settings, "ingest_tls_cert_path")
+    client_files = client_files_of() if certificate else None
+    if client_files is None and settings.ingest_client_auth == "required":
+        raise DoorError(f"SERVER_PORT_INGESTOR={settings.server_port_ingestor}: {CLIENT_CERTIFICATE_ADVICE}")
+    return open_own_door(
+        *address_of(settings), certificate, timeout_secs=ANSWER_SECS, client_files=client_files
+    )
+
+
+def _tls_advice(settings: Settings) -> str:
+    reload = "if the files are newer than the running appliance: mutt-ctl reload"
+    return f"{CLIENT_CERTIFICATE_ADVICE}; {reload}" if settings.ingest_client_auth == "required" else reload

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import ssl
 from typing import Any
 
 import aiohttp
+
+from mutt_appliance.tls.trust import client_context, verify_message
 
 TIMEOUT_SECS = 3.0
 
@@ -19,10 +23,19 @@ async def query(base_url: str, promql: str) -> Any:
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
-            session.get(base_url.rstrip("/") + "/api/v1/query", params={"query": promql}) as response,
+            session.get(
+                base_url.rstrip("/") + "/api/v1/query", params={"query": promql}, ssl=_trusted()
+            ) as response,
         ):
             if response.status != 200:
                 raise PrometheusError(f"answers {response.status} {response.reason}")
             return await response.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise PrometheusError(f"does not answer: {type(error).__name__}") from error
+        reason = verify_message(error) or type(error).__name__
+        raise PrometheusError(f"does not answer: {reason}") from error
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities of this machine, read once: that takes some milliseconds."""
+    return client_context()

@@ -16,7 +16,10 @@ from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import WebuiMetrics
+from mutt_appliance.telemetry.metrics import TlsMetrics, WebuiMetrics
+from mutt_appliance.tls.inventory import webui_door
+from mutt_appliance.tls.live import open_door
+from mutt_appliance.tls.watch import CertificateWatch
 from mutt_appliance.webui.api import OPERATIONS
 from mutt_appliance.webui.keyring import KeyRing
 from mutt_appliance.webui.operations import BODY_MAX_BYTES
@@ -53,16 +56,21 @@ async def _serve(child: Child) -> None:
     add_operations(app, OPERATIONS, webui.stores, webui.keyring, webui.sessions, webui.metrics)
     add_document(app, OPERATIONS)
     add_endpoints(app, child.settings.mutt_runtime_dir, child.spec.role)
-    runner = await serve(app, child.sockets["http"])
+    tls = TlsMetrics()
+    door = open_door(webui_door(child.settings), tls)
+    certificates = CertificateWatch(child, door, tls)
+    runner = await serve(app, child.sockets["http"], ssl_context=door.context if door else None)
     stopping = asyncio.Event()
-    child.bind_loop(asyncio.get_running_loop(), stopping.set)
+    child.bind_loop(asyncio.get_running_loop(), stopping.set, certificates.reload)
     await webui.probe()
+    certificates.turn()
     child.ready()
     await webui.tell()
     last_probe = time.monotonic()
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
+        certificates.turn()
         if time.monotonic() - last_probe > PROBE_INTERVAL_SECS:
             await webui.probe()
             await webui.tell()

@@ -51,6 +51,15 @@ def test_a_command_imports_only_its_own_modules() -> None:
     assert answer.stdout == "[]\n"
 
 
+def test_config_check_tells_what_is_not_protected() -> None:
+    answer = CliRunner().invoke(
+        cli, ["config", "check"], env={"MOOG_WEBHOOK_URL": "http://moog.example.net/x"}
+    )
+    assert answer.exit_code == 0
+    assert "warning: MOOG_WEBHOOK_URL is http://: key and alerts go unencrypted" in answer.stderr
+    assert "the configuration is valid" in answer.stdout
+
+
 def test_config_check_names_every_fault_and_exits_with_78() -> None:
     answer = CliRunner().invoke(cli, ["config", "check"], env={"MOOG_RATE_LIMIT": "abc", "REDIS_PORT": "0"})
     assert answer.exit_code == EXIT_CONFIG

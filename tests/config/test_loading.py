@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mutt_appliance.config import ConfigError, Settings, load
+from mutt_appliance.config.checks import split_address, unprotected
 from mutt_appliance.config.settings import variable_name
 
+DOOR = {"INGEST_TLS_CERT_PATH": "/c", "INGEST_TLS_KEY_PATH": "/k"}
 WEBHOOK = {"MOOG_WEBHOOK_URL": "https://moog.example.com/events"}
 
 # Name and default of each variable in the specification's four tables. Vault and the stores' hosts are
@@ -171,6 +173,91 @@ def test_one_store_host_moves_both_out_of_the_appliance() -> None:
 
 def test_a_runtime_folder_too_deep_for_sockets_is_refused() -> None:
     assert "too long" in faults(MUTT_RUNTIME_DIR="/" + "x" * 90)["MUTT_RUNTIME_DIR"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "faulty", "told"),
+    [
+        ({"INGEST_TLS_CERT_PATH": "/c"}, "INGEST_TLS_KEY_PATH", "INGEST_TLS_CERT_PATH needs it"),
+        ({"INGEST_TLS_KEY_PATH": "/k"}, "INGEST_TLS_CERT_PATH", "INGEST_TLS_KEY_PATH needs it"),
+        ({"WEBUI_TLS_CERT_PATH": "/c"}, "WEBUI_TLS_KEY_PATH", "WEBUI_TLS_CERT_PATH needs it"),
+        ({"MOOG_TLS_CLIENT_KEY_PATH": "/k"}, "MOOG_TLS_CLIENT_CERT_PATH", "MOOG_TLS_CLIENT_KEY_PATH needs it"),
+        ({"INGEST_TLS_CLIENT_CA_PATH": "/a"}, "INGEST_TLS_CLIENT_CA_PATH", "without INGEST_TLS_CERT_PATH"),
+        ({"INGEST_TLS_CLIENT_AUTH": "none"}, "INGEST_TLS_CLIENT_AUTH", "without INGEST_TLS_CERT_PATH"),
+        ({**DOOR, "INGEST_TLS_CLIENT_AUTH": "optional"}, "INGEST_TLS_CLIENT_CA_PATH", "optional needs it"),
+        ({**DOOR, "INGEST_TLS_CLIENT_AUTH": "yes"}, "INGEST_TLS_CLIENT_AUTH", "one of none, optional, required"),
+        ({"MOOG_WEBHOOK_URL": "http://m/x", "MOOG_TLS_CA_CERT_PATH": "/a"}, "MOOG_TLS_CA_CERT_PATH", "https://"),
+        ({**DOOR, "INGEST_TLS_KEY_PATH": "k"}, "INGEST_TLS_KEY_PATH", "absolute"),
+    ],
+)  # fmt: skip
+def test_certificates_that_make_no_sense_are_faults(
+    variables: dict[str, str], faulty: str, told: str
+) -> None:
+    assert told in faults(**variables)[faulty]
+
+
+@pytest.mark.parametrize(
+    ("variables", "auth"),
+    [
+        ({}, "none"),
+        (DOOR, "none"),
+        ({**DOOR, "INGEST_TLS_CLIENT_CA_PATH": "/a"}, "required"),
+        ({**DOOR, "INGEST_TLS_CLIENT_CA_PATH": "/a", "INGEST_TLS_CLIENT_AUTH": "optional"}, "optional"),
+    ],
+)
+def test_certificates_of_senders_are_required_where_their_authority_is_named(
+    variables: dict[str, str], auth: str
+) -> None:
+    assert load({**WEBHOOK, **variables}).settings.ingest_client_auth == auth
+
+
+AWAY = {"REDIS_HOST": "redis.example.net", "DB_HOST": "db.example.net"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        (AWAY, []),
+        ({**AWAY, "REDIS_TLS_ENABLED": "false"}, ["REDIS_TLS_ENABLED=false"]),
+        ({**AWAY, "DB_TLS_ENABLED": "false"}, ["DB_TLS_ENABLED=false"]),
+        ({"REDIS_HOST": "/run/r.sock", "DB_HOST": "@pg", "REDIS_TLS_ENABLED": "false", "DB_TLS_ENABLED": "false"}, []),
+        ({"REDIS_HOST": "127.0.0.2", "DB_HOST": "localhost:5433,[::1]:5432", "REDIS_TLS_ENABLED": "false",
+          "DB_TLS_ENABLED": "false"}, []),
+        ({"DB_HOST": "localhost,db2.example.net:5433", "DB_TLS_ENABLED": "false"}, ["DB_TLS_ENABLED=false"]),
+        ({"MOOG_WEBHOOK_URL": "http://moog.example.net/x"}, ["MOOG_WEBHOOK_URL is http://"]),
+        ({"MOOG_WEBHOOK_URL": "http://127.0.0.1:8099/x"}, []),
+        ({**DOOR, "INGEST_TLS_CLIENT_CA_PATH": "/a", "INGEST_TLS_CLIENT_AUTH": "none"},
+         ["INGEST_TLS_CLIENT_AUTH=none"]),
+    ],
+)  # fmt: skip
+def test_what_goes_unprotected_over_a_network_is_told(variables: dict[str, str], told: list[str]) -> None:
+    found = unprotected(load({**WEBHOOK, **variables}).settings)
+    assert [remark[: len(start)] for remark, start in zip(found, told, strict=True)] == told
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("db", ("db", 5432)),
+        (" db:6000 ", ("db", 6000)),
+        ("::1", ("::1", 5432)),
+        ("[::1]:6000", ("::1", 6000)),
+        ("[::1]", ("::1", 5432)),
+        ("db:x", ("db", 5432)),
+    ],
+)
+def test_an_address_may_have_a_port(text: str, address: tuple[str, int]) -> None:
+    assert split_address(text, 5432) == address
+
+
+def test_no_setting_turns_the_verification_of_certificates_off() -> None:
+    """Nothing but the two switches that turn TLS off as a whole, and those are told."""
+    switches = {
+        field
+        for field, info in Settings.model_fields.items()
+        if info.annotation is bool and ("tls" in field or "verif" in field or "insecure" in field)
+    }
+    assert switches == {"redis_tls_enabled", "db_tls_enabled"}
 
 
 def test_vault_is_refused_rather_than_ignored() -> None:

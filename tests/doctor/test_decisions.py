@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mutt_appliance.doctor.appliance import judge_health, ports_of_unit
+from mutt_appliance.doctor.certificates import judge_key_mode, judge_names
 from mutt_appliance.doctor.configuration import DAY_SECS, judge_expiry
 from mutt_appliance.doctor.database import DatabaseFacts, judge_database
 from mutt_appliance.doctor.feeders import (
@@ -155,6 +156,25 @@ def test_each_setting_that_loses_events_is_told(old: str, new: str, identity: st
     assert set(bad(judge_hook(replace(hook, text=hook.text.replace(old, new)), 8080))) == {identity}
 
 
+@pytest.mark.parametrize(
+    ("module", "old", "new", "wrong"),
+    [
+        ("omhttp", "", "", True),
+        ("omhttp", 'usehttps="off"', 'usehttps="on"', False),
+        ("omhttp", 'server="127.0.0.1"', 'server="mutt.example.net"', False),
+        ("omprog", "", "", True),
+        ("omprog", "rsyslog-forward", "rsyslog-forward --url http://127.0.0.1:8080/ingest", True),
+        ("omprog", "rsyslog-forward", "rsyslog-forward --url https://mutt:8080/ingest", False),
+    ],
+)
+def test_an_output_without_tls_to_a_door_with_tls_is_an_error(
+    module: str, old: str, new: str, wrong: bool
+) -> None:
+    hook = hook_of(module, CHANGE_ME="a-key")
+    changed = replace(hook, text=hook.text.replace(old, new) if old else hook.text)
+    assert bad(judge_hook(changed, 8080, secure=True)) == ({"rsyslog.tls": "error"} if wrong else {})
+
+
 def test_a_file_with_the_key_is_for_root_alone() -> None:
     hook = hook_of("omhttp", 0o644, CHANGE_ME="a-key")
     assert bad(judge_hook(hook, 8080)) == {"rsyslog.private": "warning"}
@@ -280,3 +300,29 @@ def test_warnings_count_only_when_strict() -> None:
     assert exit_code([fine, warning], strict=False) == 0
     assert exit_code([fine, warning], strict=True) == 1
     assert exit_code([error], strict=False) == 1
+
+
+@pytest.mark.parametrize(("mode", "status"), [(0o600, "ok"), (0o640, "ok"), (0o644, "warning")])
+def test_a_private_key_is_not_for_everybody(mode: int, status: Status) -> None:
+    assert judge_key_mode("x", "KEY", mode).status == status
+
+
+@pytest.mark.parametrize(
+    ("names", "status"),
+    [
+        (("mutt.example.net", "192.0.2.1"), "ok"),
+        (("*.example.net",), "ok"),
+        (("other.example.net",), "n/a"),
+        (("*.net",), "n/a"),
+        ((), "error"),
+    ],
+)
+def test_the_names_of_a_certificate_are_something_to_know(names: tuple[str, ...], status: Status) -> None:
+    finding = judge_names("x", "CERT", names, "mutt.example.net")
+    assert finding.status == status
+    assert all(name in finding.seen for name in names)
+
+
+def test_the_days_of_warning_are_a_setting() -> None:
+    assert judge_expiry("x", "it", 40 * DAY_SECS, 0, 60).status == "warning"
+    assert judge_expiry("x", "it", 40 * DAY_SECS, 0, 30).status == "ok"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from mutt_appliance.config import Settings
 from mutt_appliance.forwarder.housekeeping import end
 from mutt_appliance.forwarder.service import forward
 from mutt_appliance.process import Child
-from mutt_appliance.telemetry.metrics import ForwarderMetrics
+from mutt_appliance.telemetry.metrics import ForwarderMetrics, enable_pool_metrics
 from tests.conftest import MakeSettings, Stores
 from tests.support.children import TEST_SECRETS, ChildFactory
 from tests.support.moogsoft import OK, Answer, Moogsoft, Received
@@ -96,12 +95,6 @@ class Running:
         return found["ok"], found["detail"]
 
 
-@functools.cache
-def metrics() -> ForwarderMetrics:
-    """One group for all forwarders of this process: the registry takes each name once."""
-    return ForwarderMetrics()
-
-
 RunForwarder = Callable[..., Any]
 
 
@@ -112,7 +105,8 @@ def forwarder(child_for: ChildFactory) -> RunForwarder:
     @asynccontextmanager
     async def run(settings: Settings, index: int = 0) -> AsyncIterator[Running]:
         child = child_for("forwarder", settings, index=index)
-        running = Running(child, asyncio.create_task(forward(child, metrics())))
+        enable_pool_metrics(settings.mutt_runtime_dir, "forwarder", index)
+        running = Running(child, asyncio.create_task(forward(child, ForwarderMetrics())))
         try:
             yield running
             if not running.killed:

@@ -15,9 +15,10 @@ import pytest
 from mutt_appliance.config import Settings
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store import pool as pool_module
-from mutt_appliance.store.connecting import SYSTEM_CA_BUNDLES, connection_parameters
+from mutt_appliance.store.connecting import connection_parameters
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.store.pool import Database
+from mutt_appliance.tls.trust import SYSTEM_CA_BUNDLES
 from tests.conftest import Stores
 from tests.support.servers import PostgresServer
 from tests.support.waiting import free_port

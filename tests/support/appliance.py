@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,10 @@ PORT_VARIABLES = (
     "HEALTH_PORT_MOOG",
     "SERVER_PORT_WEBUI",
 )
+TLS_VARIABLES = {
+    "SERVER_PORT_INGESTOR": "INGEST_TLS_CERT_PATH",
+    "SERVER_PORT_WEBUI": "WEBUI_TLS_CERT_PATH",
+}
 PASSED_ON = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
 
 
@@ -49,7 +54,9 @@ class Appliance:
         command: Sequence[str] = ("-m", "mutt_appliance", "run"),
         python: str = sys.executable,
         ports: Mapping[str, int] | None = None,
+        ca: Path | None = None,
     ) -> None:
+        """`ca`: who issued the certificates that `env` names."""
         self._own_folder = folder is None
         if folder is None:
             # Any user may enter it: the embedded servers of root run as another user.
@@ -72,6 +79,7 @@ class Appliance:
             **{name: str(port) for name, port in self.ports.items()},
             **(env or {}),
         }
+        self.context = ssl.create_default_context(cafile=ca) if ca else None
         self.log_path = folder / "mutt.log"
         self._command = [python, *command]
         self._process: subprocess.Popen[bytes] | None = None
@@ -108,7 +116,8 @@ class Appliance:
 
     def url(self, path: str = "/ingest", port: str = "SERVER_PORT_INGESTOR") -> str:
         """Address of `path` on one of the ports."""
-        return f"http://127.0.0.1:{self.ports[port]}{path}"
+        scheme = "https" if TLS_VARIABLES.get(port) in self.env else "http"
+        return f"{scheme}://127.0.0.1:{self.ports[port]}{path}"
 
     def start(self) -> Self:
         """Start the process in a process group of its own; does not wait."""
@@ -134,7 +143,9 @@ class Appliance:
 
     def _healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(self.url("/health"), timeout=2) as answer:  # noqa: S310
+            with urllib.request.urlopen(  # noqa: S310
+                self.url("/health"), timeout=2, context=self.context
+            ) as answer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,20 @@ class Issued:
 
     cert: Path
     key: Path
+
+    def server_context(self, client_ca: Path | None = None) -> ssl.SSLContext:
+        """A server that shows it, and wants a certificate of `client_ca` where that is given."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        if client_ca is not None:
+            context.load_verify_locations(cafile=client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def replace_with(self, other: Issued) -> None:
+        """Have the files of `other` in the place of these, as a renewal does."""
+        self.cert.write_bytes(other.cert.read_bytes())
+        self.key.write_bytes(other.key.read_bytes())
 
 
 class Authority:

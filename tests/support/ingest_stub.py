@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -18,8 +19,15 @@ Behaviour = Callable[["_Handler", list[dict[str, Any]]], None]
 class IngestStub:
     """Takes NDJSON on POST /ingest as the ingestor does; `behaviours` are used up first, one a request."""
 
-    def __init__(self, api_key: str = "test-ingest-key", port: int | None = None) -> None:
+    def __init__(
+        self,
+        api_key: str = "test-ingest-key",
+        port: int | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        """With `context` it speaks TLS."""
         self.api_key = api_key
+        self.context = context
         self.port = port or free_port()
         self.behaviours: list[Behaviour] = []
         self.events: dict[str, dict[str, Any]] = {}
@@ -30,7 +38,7 @@ class IngestStub:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/ingest"
+        return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}/ingest"
 
     @property
     def messages(self) -> list[str]:
@@ -53,6 +61,11 @@ class IngestStub:
         server.daemon_threads = True
         server.server_bind()
         server.server_activate()
+        if self.context is not None:
+            # The handshake belongs to the thread of a request, not to the one that accepts.
+            server.socket = self.context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         server.stub = self  # type: ignore[attr-defined]
         self._server = server
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -57,7 +58,9 @@ class Line:
         if given is not None:
             request.add_header("X-API-KEY", given)
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            with urllib.request.urlopen(  # noqa: S310
+                request, timeout=30, context=self.appliance.context
+            ) as response:
                 return _answer(response)
         except urllib.error.HTTPError as error:
             with error:
@@ -150,8 +153,11 @@ def event(**fields: object) -> dict[str, Any]:
 
 
 @contextmanager
-def running_line(stores: Stores, **env: str) -> Iterator[Line]:
-    """An appliance with these variables on a Redis and a database of its own, with one rule."""
+def running_line(stores: Stores, *, ca: Path | None = None, **env: str) -> Iterator[Line]:
+    """An appliance with these variables on a Redis and a database of its own, with one rule.
+
+    `ca`: who issued the certificates that the variables name.
+    """
     database = f"line_{next(_numbers)}"
     with ExitStack() as stack:
         server = RedisServer(appendfsync="always")
@@ -168,7 +174,7 @@ def running_line(stores: Stores, **env: str) -> Iterator[Line]:
             "MOOG_RETRY_BASE_DELAY": "0.1",
             "MOOG_RATE_LIMIT": "1000",
         }
-        appliance = stack.enter_context(Appliance({**addresses, **env}))
+        appliance = stack.enter_context(Appliance({**addresses, **env}, ca=ca))
         appliance.start_and_wait()
         add_rules(stores.postgres, database, [rule("%LINK-3-UPDOWN", "Page_and_ticket")])
         reload_rules(appliance, int(env.get("ALERTER_WORKERS", "1")))

@@ -13,6 +13,7 @@ import itertools
 import json
 import signal
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -74,7 +75,7 @@ class Moogsoft:
 
     `api_header` and `api_key` are checked first (401) when a key is given. `on_request` sees every
     request after its answer was chosen. `requests` are all that arrived, `answered` those whose answer
-    was due; with `keep` False nothing is kept in memory.
+    was due; with `keep` False nothing is kept in memory. With `context` it speaks TLS.
     """
 
     port: int = 0
@@ -83,6 +84,7 @@ class Moogsoft:
     answer: Callable[[Received], Answer] = lambda _: OK
     on_request: Callable[[Received], None] | None = None
     keep: bool = True
+    context: ssl.SSLContext | None = None
     requests: list[Received] = field(default_factory=list)
     answered: list[Received] = field(default_factory=list)
 
@@ -96,7 +98,7 @@ class Moogsoft:
     @property
     def url(self) -> str:
         """Value for MOOG_WEBHOOK_URL."""
-        return f"http://127.0.0.1:{self.port}/moog"
+        return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}/moog"
 
     def start(self) -> None:
         """Listen; the port is the same when started again after `stop`."""
@@ -124,7 +126,9 @@ class Moogsoft:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, sock=self._listener))
+        server = self._loop.run_until_complete(
+            asyncio.start_server(self._serve, sock=self._listener, ssl=self.context)
+        )
         self._loop.call_soon(self._serving.set)
         self._loop.run_forever()
         server.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -12,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 class PrometheusStub:
     """`values` maps a word of the query to the value answered; `queries` are those that came."""
 
-    def __init__(self, **values: str) -> None:
+    def __init__(self, *, context: ssl.SSLContext | None = None, **values: str) -> None:
+        """With `context` it speaks TLS."""
         self.values = values
         self.queries: list[str] = []
         self.status = 200
@@ -38,12 +40,17 @@ class PrometheusStub:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._scheme = "https" if context else "http"
+        if context is not None:
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever)
 
     @property
     def url(self) -> str:
         """What PROMETHEUS_URL is to be."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()

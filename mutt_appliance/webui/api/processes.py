@@ -81,7 +81,7 @@ class Scaled(Strict):
 
 
 class ReloadAnswer(Strict):
-    """What an alerter said."""
+    """What a process said."""
 
     name: str
     ok: bool
@@ -89,6 +89,7 @@ class ReloadAnswer(Strict):
     rule_errors: int
     error: str
     faults: list[str] = Field(description="Rules that were left out, and why")
+    told: str = Field(description="What a process without rules made of it")
 
 
 class Reload(Strict):
@@ -193,6 +194,7 @@ async def reload_processes(call: Call) -> Reply:
                     "rule_errors": each["rule_errors"] or 0,
                     "error": each["error"] or "",
                     "faults": list(each["faults"]),
+                    "told": each["told"] or "",
                 }
                 for each in answer["processes"]
             ],
