@@ -147,14 +147,20 @@ class Settings(BaseModel):
 
     # --- ingestor
     server_port_ingestor: int = setting(8080, "HTTP listen port", "ingestor", ge=1, le=65535)
-    max_ingest_queue_size: int = setting(1_000_000, "Queue cap for backpressure", "ingestor", "events", ge=1)
+    max_ingest_queue_size: int = setting(
+        1_000_000,
+        "Queue cap for backpressure; of several REDIS_SHARDS each has an equal part of it",
+        "ingestor",
+        "events",
+        ge=1,
+    )
     ingest_queue_name: str = setting("mutt:ingest_queue", "Redis queue name", "ingestor", min_length=1)
     ingest_dlq_name: str = setting(
         "mutt:dlq:ingest", "Dead letter queue for refused events", "ingestor", min_length=1
     )
     ingest_dlq_max_size: int = setting(
         100_000,
-        "Refused events kept in the dead letter queue; older ones make room",
+        "Refused events kept in the dead letter queue, an equal part in each shard; older ones make room",
         "ingestor",
         "events",
         ge=1,
@@ -236,10 +242,18 @@ class Settings(BaseModel):
         le=8,
     )
     alerter_queue_warn_threshold: int = setting(
-        1000, "Alert queue depth above which the alerter warns", "alerter", "alerts", ge=1
+        1000,
+        "Alert queue depth, of all shards together, above which the alerter warns",
+        "alerter",
+        "alerts",
+        ge=1,
     )
     alerter_queue_shed_threshold: int = setting(
-        2000, "Alert queue depth above which the alerter sheds", "alerter", "alerts", ge=1
+        2000,
+        "Alert queue depth, of all shards together, above which the alerter sheds",
+        "alerter",
+        "alerts",
+        ge=1,
     )
     alerter_shed_mode: Literal["dlq", "defer"] = setting(
         "dlq",
@@ -408,6 +422,15 @@ class Settings(BaseModel):
         "Prefixes every key with {TAG}, so that Redis Cluster keeps them in one slot",
         "redis",
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
+    )
+    redis_shards: int = setting(
+        1,
+        "Pipelines side by side, each with all its keys under a hash tag of its own; a host's events go through "
+        "one of them",
+        "redis",
+        "shards",
+        ge=1,
+        le=64,
     )
 
     # --- PostgreSQL

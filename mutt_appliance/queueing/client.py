@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-def blocking_client(settings: Settings, secrets: Secrets, name: str) -> redis.Redis:
+def blocking_client(settings: Settings, secrets: Secrets, name: str, shard: int = 0) -> redis.Redis:
     """Client for a role without an event loop; `name` is shown by CLIENT LIST."""
     pool_class = redis.BlockingConnectionPool
     kind: Any = redis.Connection
@@ -45,7 +45,7 @@ def blocking_client(settings: Settings, secrets: Secrets, name: str) -> redis.Re
     )
 
 
-def async_client(settings: Settings, secrets: Secrets, name: str) -> redis.asyncio.Redis:
+def async_client(settings: Settings, secrets: Secrets, name: str, shard: int = 0) -> redis.asyncio.Redis:
     """Client for a role with an event loop."""
     kind: Any = _AsyncTcp
     if settings.redis_address.startswith("/"):

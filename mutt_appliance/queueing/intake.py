@@ -34,14 +34,19 @@ class IntakeResult:
     duplicates: frozenset[int]
 
 
+def part_of(total: int, settings: Settings) -> int:
+    """What each shard has of a limit for all of them together."""
+    return -(-total // settings.redis_shards)
+
+
 class IngestQueue:
-    """Puts events into the ingest queue; `put` may raise redis.RedisError, and then the outcome is unknown."""
+    """Puts events into the ingest queue of a shard; after a redis.RedisError of `put` the outcome is unknown."""
 
     def __init__(self, client: redis.asyncio.Redis, keys: KeySpace, settings: Settings) -> None:
         self._keys = keys
-        self._cap = settings.max_ingest_queue_size
+        self._cap = part_of(settings.max_ingest_queue_size, settings)
         self._window_secs = settings.ingest_dedup_window_seconds
-        self._dead_max = settings.ingest_dlq_max_size
+        self._dead_max = part_of(settings.ingest_dlq_max_size, settings)
         self._enqueue = client.register_script(script_source("enqueue"))
 
     async def put(self, intakes: list[Intake]) -> IntakeResult:
