@@ -11,6 +11,7 @@ from mutt_appliance.queueing.events import (
     SUSPECT_AFTER,
     EventQueue,
     Settlement,
+    Shedding,
     UnhandledCount,
     UnhandledPolicy,
 )
@@ -120,7 +121,7 @@ def test_alerts_are_shed_to_the_dead_letters_when_the_alert_queue_is_deep(
     fill(client, keys, 1)
     queue = worker()
     queue.claim(1)
-    settled = queue.settle(Settlement(1, alerts=[b'{"alert_id":"a"}']), POLICY, shed_from_depth=5)
+    settled = queue.settle(Settlement(1, alerts=[b'{"alert_id":"a"}']), POLICY, Shedding(5))
     assert (settled.shed, settled.alert_depth) == (1, 5)
     letter = json.loads(client.lindex(keys.events.dead, 0))  # type: ignore[arg-type]
     assert letter["payload"] == {"alert_id": "a"}

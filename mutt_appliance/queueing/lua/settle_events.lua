@@ -3,7 +3,7 @@
 --       7 hits of rules in this hour  8 in this day  9 hosts of this hour  10 unmatched patterns  11 their samples
 --       then per counter: its key, its key once triggered
 -- ARGV  1 token  2 lease in ms  3 number of alerts  4 number of dead letters
---       5 alert queue depth from which alerts are shed (0: never)  6 and 7 the text around a shed alert
+--       5 alert queue depth from which alerts are shed (-1: never)  6 and 7 the text around a shed alert
 --       8 threshold of a counter  9 its expiry in seconds  10 now, as RFC 3339
 --       11 number of rules  12 number of hosts  13, 14 seconds to keep counts of an hour, of a day
 --       15 hosts, 16 patterns to keep of an hour  17 longest sample to keep, in bytes
@@ -31,7 +31,7 @@ local alerts, dead = tonumber(ARGV[3]), tonumber(ARGV[4])
 local shed_from = tonumber(ARGV[5])
 local at = 18
 local shed = 0
-if shed_from > 0 and redis.call('LLEN', KEYS[3]) >= shed_from then
+if shed_from >= 0 and redis.call('LLEN', KEYS[3]) >= shed_from then
   push(KEYS[4], at, alerts, ARGV[6], ARGV[7])
   shed = alerts
 else
