@@ -30,7 +30,7 @@ class Shared:
         self.child = child
         self.metrics = metrics
         self.keys = KeySpace(settings)
-        self.client = blocking_client(settings, child.secrets, child.name)
+        self.client = blocking_client(settings, lambda: child.secrets, child.name)
         self.live = LiveSettings(settings, self.client, self.keys)
         self.database = Database(settings, child.secrets, f"mutt {child.name}")
         self.audit = AuditWriter(self.database)

@@ -60,7 +60,7 @@ class Worker:
             except NameTakenError as error:
                 self._trouble("redis", str(error))
             except RedisError as error:
-                self._trouble("redis", f"{self._settings.redis_address}: {type(error).__name__}: {error}")
+                self._trouble("redis", f"{self._settings.redis_where}: {type(error).__name__}: {error}")
             except StoreUnavailable as error:
                 self._trouble("database", str(error).strip())
         self._leave()

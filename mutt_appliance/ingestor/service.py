@@ -34,7 +34,7 @@ def run(child: Child) -> None:
 async def _serve(child: Child) -> None:
     settings = child.settings
     keys = KeySpace(settings)
-    client = async_client(settings, child.secrets, child.name)
+    client = async_client(settings, lambda: child.secrets, child.name)
     metrics = IngestorMetrics()
     accepted = AcceptedCounter(client, keys)
     commit = GroupCommit(IngestQueue(client, keys, settings))
@@ -84,7 +84,7 @@ async def _tick(
             async with asyncio.timeout(child.settings.redis_timeout):
                 queue_depth, dead_depth = await accepted.flush()
         except (RedisError, OSError, TimeoutError) as error:
-            text = f"{child.settings.redis_address} does not answer: {type(error).__name__}"
+            text = f"{child.settings.redis_where} does not answer: {type(error).__name__}"
             if child.health.set("redis", False, text):
                 log.error("redis is away, events are refused with 503", error=str(error))
         else:

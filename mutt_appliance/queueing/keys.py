@@ -27,8 +27,8 @@
     mutt:patterns:1h:{n}              zset    hashes of patterns of unmatched events by their number
     mutt:samples:1h:{n}               hash    one such event for each of these patterns
 
-Scripts touch several keys at once, so on Redis Cluster all of them need one hash tag; REDIS_HASH_TAG
-puts it in front of each.
+Scripts touch several keys at once, so on Redis Cluster all of them need one hash tag (`shard_tag`), which is in
+front of each.
 """
 
 from __future__ import annotations
@@ -36,6 +36,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mutt_appliance.config import Settings
+
+CLUSTER_HASH_TAG = "mutt"
+
+
+def shard_tag(settings: Settings, shard: int) -> str:
+    """The hash tag of a shard's keys; empty for keys without one."""
+    tag = settings.redis_hash_tag or (CLUSTER_HASH_TAG if settings.redis_cluster_nodes else "")
+    return tag if shard == 0 else f"{tag or CLUSTER_HASH_TAG}-{shard}"
 
 
 @dataclass(frozen=True)
@@ -73,8 +81,9 @@ class WorkQueue:
 class KeySpace:
     """All keys of one appliance, under its hash tag if it has one."""
 
-    def __init__(self, settings: Settings) -> None:
-        tag = f"{{{settings.redis_hash_tag}}}" if settings.redis_hash_tag else ""
+    def __init__(self, settings: Settings, shard: int = 0) -> None:
+        name = shard_tag(settings, shard)
+        tag = f"{{{name}}}" if name else ""
         self.ingest_queue = tag + settings.ingest_queue_name
         self.ingest_dead = tag + settings.ingest_dlq_name
         self.alert_queue = tag + settings.alert_queue_name
