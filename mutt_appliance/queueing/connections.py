@@ -17,8 +17,9 @@ from redis.connection import HiredisRespSerializer
 from redis.exceptions import AuthenticationError, ResponseError
 
 from mutt_appliance.config.addresses import Address
+from mutt_appliance.queueing.errors import is_elsewhere
 from mutt_appliance.queueing.locating import MasterNotFoundError
-from mutt_appliance.queueing.routes import Route, is_elsewhere
+from mutt_appliance.queueing.routes import Route
 from mutt_appliance.queueing.scripts import text
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from mutt_appliance.config.addresses import Address
 from mutt_appliance.queueing.locating import Locator
@@ -23,9 +23,6 @@ from mutt_appliance.telemetry.metrics import secrets_in_use
 
 log = get_logger("queueing.routes")
 CHECK_SECS = 1.0
-# Answers of a server that is not, or not yet, the master of our keys. The error of a redis.call() in a
-# script has its code in the middle of the text up to Redis 6.2.
-ELSEWHERE = ("READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "MOVED", "ASK", "TRYAGAIN", "UNBLOCKED")
 Which = Literal["current", "next"]
 
 
@@ -130,10 +127,3 @@ def _keep_watch(reference: weakref.ref[Route]) -> None:
             return
         route.check()
         del route
-
-
-def is_elsewhere(error: ResponseError) -> bool:
-    """True for the answer of a server that cannot be the right one (pure)."""
-    code = getattr(error, "status_code", None)
-    words = f"{code} {error}" if code else str(error)
-    return any(words.startswith(each) or f"-{each} " in words for each in ELSEWHERE)
