@@ -125,7 +125,7 @@ class Worker:
         except NameTakenError as error:
             self._shared.redis_trouble(seat.view, str(error))
         except RedisError as error:
-            where = self._settings.redis_address
+            where = self._settings.redis_where
             self._shared.redis_trouble(seat.view, f"{where}: {type(error).__name__}: {error}")
         return False
 
@@ -166,7 +166,7 @@ class Worker:
                 if left <= 0 or seat.queue.wait(min(left, WAIT_SLICE_SECS)):
                     break
         except RedisError as error:
-            where = self._settings.redis_address
+            where = self._settings.redis_where
             self._shared.redis_trouble(seat.view, f"{where}: {type(error).__name__}: {error}")
         seat.unsettled = True
 

@@ -151,7 +151,7 @@ def _follow(
         except DoorError as error:
             return journeys, str(error), None
         except RedisError as error:
-            return journeys, f"Redis at {settings.redis_address}: {error}: see mutt-ctl doctor", None
+            return journeys, f"Redis at {settings.redis_where}: {error}: see mutt-ctl doctor", None
         except StoreUnavailable as error:
             return journeys, f"{str(error).strip()}: see mutt-ctl doctor", None
         except psycopg2.Error as error:

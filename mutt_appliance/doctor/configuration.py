@@ -86,7 +86,7 @@ def check_certificates(patient: Patient) -> Iterator[Finding]:
     """The CA files that the settings name."""
     settings = patient.settings
     files: dict[str, Path] = {}
-    redis_over_tls = settings.redis_tls_enabled and not settings.redis_address.startswith("/")
+    redis_over_tls = settings.redis_tls_enabled and not settings.redis_on_socket
     if redis_over_tls and settings.redis_ca_cert_path:
         files["REDIS_CA_CERT_PATH"] = settings.redis_ca_cert_path
     if settings.db_tls_enabled and not settings.db_address.startswith("/") and settings.db_tls_ca_cert_path:

@@ -67,7 +67,7 @@ class Membership:
 
     def failed(self, error: RedisError, settings: Settings) -> float:
         """Note that Redis failed; returns how many seconds to wait before it is asked again."""
-        text = f"{settings.redis_address} does not answer: {type(error).__name__}"
+        text = f"{settings.redis_where} does not answer: {type(error).__name__}"
         if self._child.health.set("redis", False, text):
             log.error("redis is away, alerts wait", error=str(error))
         delay, self._backoff_secs = self._backoff_secs, min(self._backoff_secs * 2, BACKOFF_MAX_SECS)

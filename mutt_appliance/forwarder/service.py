@@ -54,8 +54,8 @@ async def forward(child: Child, metrics: ForwarderMetrics) -> None:
     settings = child.settings
     for field in set(settings.moog_signature_fields) & NEVER_IN_SIGNATURE:
         log.warning("MOOG_SIGNATURE_FIELDS: left out, it differs between events about one thing", field=field)
-    client = async_client(settings, child.secrets, child.name)
-    listening = blocking_client(settings, child.secrets, child.name)
+    client = async_client(settings, lambda: child.secrets, child.name)
+    listening = blocking_client(settings, lambda: child.secrets, child.name)
     live = LiveSettings(settings, listening, KeySpace(settings))
     sender = Sender(settings, child.secrets.moog_api_key)
     app = web.Application()

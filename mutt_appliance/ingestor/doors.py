@@ -9,6 +9,7 @@ several shards while one of them is known to be away or full.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -16,8 +17,12 @@ from mutt_appliance.config import Settings
 from mutt_appliance.events.admission import Admission
 from mutt_appliance.ingestor.group_commit import GroupCommit
 from mutt_appliance.queueing.client import RedisConnectionError, RedisError
+from mutt_appliance.queueing.errors import ReplicasMissingError
 from mutt_appliance.queueing.intake import IngestQueue, Intake, IntakeResult, part_of
 from mutt_appliance.queueing.shards import AsyncShard, shard_of
+
+# After it lacked replicas a shard is not tried for so long with requests that concern others, too.
+UNSAFE_SECS = 1.0
 
 
 @dataclass
@@ -57,34 +62,45 @@ class Door:
         self.shard = shard
         self.cap = part_of(settings.max_ingest_queue_size, settings)
         self._commit = GroupCommit(IngestQueue(shard.client, shard.keys, settings))
-        self.away = False
         self.depth = 0
         self.dead_depth = 0
+        self._away = False
+        self._unsafe_until = 0.0
+
+    @property
+    def fault(self) -> str:
+        """Why nothing should be begun that needs this shard and another one, empty if nothing is known."""
+        if self._away:
+            return "does not answer"
+        return "has too few replicas" if time.monotonic() < self._unsafe_until else ""
 
     async def submit(self, intake: Intake) -> IntakeResult:
         """Queue an intake; returns when Redis has it. Raises RedisError, OSError or OverloadedError."""
         try:
             result = await self._commit.submit(intake)
+        except ReplicasMissingError:
+            self._unsafe_until = time.monotonic() + UNSAFE_SECS
+            raise
         except (RedisError, OSError):
-            self.away = True
+            self._away = True
             raise
         self._note(result.queue_depth, result.dead_depth)
         return result
 
     async def look(self) -> None:
-        """See how deep the queues are. Raises RedisError, OSError or TimeoutError after `away` was noted."""
+        """See how deep the queues are. Raises RedisError, OSError or TimeoutError, and then it counts as away."""
         try:
             async with self.shard.client.pipeline(transaction=False) as pipe:
                 pipe.llen(self.shard.keys.ingest_queue)
                 pipe.llen(self.shard.keys.ingest_dead)
                 depth, dead_depth = await pipe.execute()
         except BaseException:
-            self.away = True
+            self._away = True
             raise
         self._note(int(depth), int(dead_depth))
 
     def _note(self, depth: int, dead_depth: int) -> None:
-        self.away = False
+        self._away = False
         self.depth, self.dead_depth = depth, dead_depth
 
 
@@ -121,8 +137,9 @@ class Doors:
     def _refusal(self, parts: dict[int, Part]) -> IntakeResult | None:
         """What is known before anything is begun: a shard is away (raises) or has no room."""
         for number in parts:
-            if self.all[number].away:
-                raise RedisConnectionError(f"shard {number} does not answer")
+            fault = self.all[number].fault
+            if fault:
+                raise RedisConnectionError(f"shard {number} {fault}")
         for number, part in parts.items():
             door = self.all[number]
             if door.depth + len(part.intake.events) > door.cap:

@@ -22,6 +22,7 @@ from mutt_appliance.ingestor.group_commit import OverloadedError
 from mutt_appliance.ingestor.rates import AcceptedCounter
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import now_rfc3339
+from mutt_appliance.queueing.errors import ReplicasMissingError
 from mutt_appliance.queueing.intake import IntakeResult
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import IngestorMetrics, observe_all
@@ -164,6 +165,11 @@ class IngestHandler:
     async def _queue(self, admission: Admission) -> IntakeResult:
         try:
             result = await self._doors.submit(admission)
+        except ReplicasMissingError as error:
+            text = (
+                f"Redis may lose the events if it fails now: {error}: send them again, with the same event_id"
+            )
+            raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "replicas", text) from error
         except (RedisError, OSError) as error:
             text = "Redis is not reachable: nothing was queued for certain, send the events again"
             raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "redis", text) from error

@@ -28,7 +28,7 @@ def run(child: Child) -> None:
 
 async def _serve(child: Child) -> None:
     settings = child.settings
-    shards = async_shards(settings, child.secrets, child.name)
+    shards = async_shards(settings, lambda: child.secrets, child.name)
     metrics = IngestorMetrics()
     accepted = AcceptedCounter(shards.home)
     doors = Doors(shards, settings)

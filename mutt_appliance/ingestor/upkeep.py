@@ -51,7 +51,7 @@ class Upkeep:
         await self._count()
 
     async def _watch(self, door: Door) -> None:
-        await self._again(lambda: self._look(door), lambda: LOOK_AWAY_SECS if door.away else LOOK_SECS)
+        await self._again(lambda: self._look(door), lambda: LOOK_AWAY_SECS if door.fault else LOOK_SECS)
 
     async def _again(self, work: Callable[[], Awaitable[None]], secs: Callable[[], float]) -> None:
         while True:
@@ -64,7 +64,7 @@ class Upkeep:
             async with asyncio.timeout(self._child.settings.redis_timeout):
                 await door.look()
         except (RedisError, OSError, TimeoutError) as error:
-            text = f"{self._child.settings.redis_address} does not answer: {type(error).__name__}"
+            text = f"{self._child.settings.redis_where} does not answer: {type(error).__name__}"
             if self._child.health.set(component, False, text):
                 log.error(f"{component} is away, events are refused with 503", error=str(error))
         else:

@@ -122,6 +122,8 @@ class EventQueue:
         self._recover = client.register_script(script_source("recover"))
         self._claim = client.register_script(script_source("claim"))
         self._settle = client.register_script(script_source("settle_events"))
+        # Number, newest and oldest of what was claimed last: what a settlement is about.
+        self._batch: tuple[int, bytes, bytes] = (0, b"", b"")
 
     def register(self) -> int:
         """Take the lease; returns how many items of a former holder went back. Raises NameTakenError."""
@@ -155,6 +157,7 @@ class EventQueue:
         if not answer:
             raise LeaseLostError(self._lease.worker)
         items, deaths, ingest_depth, alert_depth, dead_depth = answer
+        self._batch = (len(items), items[0], items[-1]) if items else (0, b"", b"")
         items.reverse()
         return Claim(items, int(deaths), int(ingest_depth), int(alert_depth), int(dead_depth))
 
@@ -166,7 +169,10 @@ class EventQueue:
     def settle(
         self, settlement: Settlement, policy: UnhandledPolicy, shedding: Shedding = NO_SHEDDING
     ) -> Settled:
-        """Settle the claimed batch. Raises LeaseLostError, and then nothing was done."""
+        """Settle the batch that was claimed last. Raises LeaseLostError, and then nothing was done.
+
+        That is so too after a failover to a replica that has not heard of the claim.
+        """
         queue = self._lease.queue
         keys = [
             self._lease.processing, self._lease.heartbeat, self._keys.alert_queue, queue.dead,
@@ -180,7 +186,7 @@ class EventQueue:
             shedding.from_depth,
             before, after, policy.threshold, policy.expiry_secs, now_rfc3339(),
             len(activity.rules), len(activity.hosts), HOURS.keep_secs, DAYS.keep_secs,
-            HOSTS_MOST, PATTERNS_MOST, SAMPLE_MAX_BYTES,
+            HOSTS_MOST, PATTERNS_MOST, SAMPLE_MAX_BYTES, *self._batch,
             *settlement.alerts, *settlement.dead, *activity.flat(),
         ]  # fmt: skip
         last = settlement.size - 1

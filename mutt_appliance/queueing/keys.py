@@ -41,6 +41,17 @@ from dataclasses import dataclass
 
 from mutt_appliance.config import Settings
 
+CLUSTER_HASH_TAG = "mutt"
+
+
+def shard_tag(settings: Settings, shard: int) -> str:
+    """Hash tag of a shard, empty for none: mutt, mutt-1, mutt-2, … or the same with REDIS_HASH_TAG.
+
+    Shard 0 has none outside a Cluster without REDIS_HASH_TAG, so that its keys are what they always were.
+    """
+    tag = settings.redis_hash_tag or (CLUSTER_HASH_TAG if settings.redis_cluster_nodes else "")
+    return tag if shard == 0 else f"{tag or CLUSTER_HASH_TAG}-{shard}"
+
 
 @dataclass(frozen=True)
 class WorkQueue:
@@ -72,19 +83,6 @@ class WorkQueue:
     def is_processing_list(self, key: str) -> bool:
         """True for a worker's list, False for the two bookkeeping keys beside it."""
         return key not in (self.workers, self.suspects)
-
-
-DEFAULT_TAG = "mutt"
-
-
-def shard_tag(settings: Settings, shard: int) -> str:
-    """Hash tag of a shard, empty for none: mutt, mutt-1, mutt-2, … or the same with REDIS_HASH_TAG.
-
-    Shard 0 has none on a single Redis without REDIS_HASH_TAG, so that its keys are what they always were.
-    """
-    if shard == 0:
-        return settings.redis_hash_tag or ""
-    return f"{settings.redis_hash_tag or DEFAULT_TAG}-{shard}"
 
 
 class KeySpace:

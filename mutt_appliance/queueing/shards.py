@@ -20,10 +20,9 @@ import redis
 import redis.asyncio
 
 from mutt_appliance.config import Settings
-from mutt_appliance.queueing.client import async_client, blocking_client
+from mutt_appliance.queueing.client import SecretsSource, async_client, blocking_client
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.scripts import text
-from mutt_appliance.secrets import Secrets
 
 C = TypeVar("C")
 # A shard that no ingestor had in its configuration for so long, and that is empty, is forgotten.
@@ -79,7 +78,7 @@ class Shards(Generic[C]):
         return new
 
 
-def blocking_shards(settings: Settings, secrets: Secrets, name: str) -> Shards[redis.Redis]:
+def blocking_shards(settings: Settings, secrets: SecretsSource, name: str) -> Shards[redis.Redis]:
     """The shards of the configuration for a process without an event loop; `name` is shown by CLIENT LIST."""
 
     def make(number: int) -> BlockingShard:
@@ -88,7 +87,7 @@ def blocking_shards(settings: Settings, secrets: Secrets, name: str) -> Shards[r
     return Shards(settings.redis_shards, make)
 
 
-def async_shards(settings: Settings, secrets: Secrets, name: str) -> Shards[redis.asyncio.Redis]:
+def async_shards(settings: Settings, secrets: SecretsSource, name: str) -> Shards[redis.asyncio.Redis]:
     """The shards of the configuration for a process with an event loop."""
 
     def make(number: int) -> AsyncShard:

@@ -115,7 +115,7 @@ class Webui:
             async with asyncio.timeout(settings.redis_timeout):
                 await self.stores.redis.ping()
         except (RedisError, OSError, TimeoutError) as error:
-            self._note("redis", False, f"{settings.redis_address} does not answer: {type(error).__name__}")
+            self._note("redis", False, f"{settings.redis_where} does not answer: {type(error).__name__}")
         else:
             self._note("redis", True, "ok")
         try:

@@ -35,7 +35,7 @@ class Stores:
 
     def __init__(self, child: Child, metrics: WebuiMetrics) -> None:
         self.settings = child.settings
-        self.redis: redis.asyncio.Redis = async_client(child.settings, child.secrets, child.name)
+        self.redis: redis.asyncio.Redis = async_client(child.settings, lambda: child.secrets, child.name)
         self.keys = KeySpace(child.settings)
         self.database = Database(child.settings, child.secrets, f"mutt {child.name}")
         self.activity = ActivityReader(self.redis, self.keys)

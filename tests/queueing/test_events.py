@@ -61,6 +61,26 @@ def test_a_claim_takes_the_oldest_events_in_order(
     assert (claim.ingest_depth, claim.deaths) == (6, 0)
 
 
+def test_a_batch_is_not_settled_by_a_master_that_has_the_one_before_on_the_list(
+    client: redis.Redis, keys: KeySpace, worker: MakeWorker
+) -> None:
+    events = fill(client, keys, 6)
+    queue = worker()
+    queue.claim(3)
+    before = {key: client.dump(key) or b"" for key in client.scan_iter()}
+    queue.settle(Settlement(3, alerts=[b"first"]), POLICY)
+    queue.claim(3)
+    # A failover: the new master has heard of nothing since the first claim.
+    client.flushall()
+    for key, value in before.items():
+        client.restore(key, 0, value)
+    with pytest.raises(LeaseLostError):
+        queue.settle(Settlement(3, alerts=[b"second"]), POLICY)
+    assert client.llen(keys.alert_queue) == 0
+    queue.register()
+    assert settle_all(queue) == events
+
+
 @pytest.mark.parametrize("count", [999, 1000, 1001, 2500])
 def test_a_large_claim_keeps_the_order(
     client: redis.Redis, keys: KeySpace, worker: MakeWorker, count: int

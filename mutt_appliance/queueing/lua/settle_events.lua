@@ -7,10 +7,16 @@
 --       8 threshold of a counter  9 its expiry in seconds  10 now, as RFC 3339
 --       11 number of rules  12 number of hosts  13, 14 seconds to keep counts of an hour, of a day
 --       15 hosts, 16 patterns to keep of an hour  17 longest sample to keep, in bytes
+--       18 how many items were claimed  19 the newest and 20 the oldest of them
 --       then the alerts, the dead letters, rules and their hits, hosts and their events, and per counter:
 --       how many events, which item of the list is a sample, the hash of its pattern
--- Returns false if the list is no longer ours, else {shed, triggered, depth of alert queue, of dead letters}.
+-- Returns false if the list is no longer ours or not the batch, else {shed, triggered, depth of alert queue, of dead letters}.
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then
+  return false
+end
+-- A replica that became master may not have heard of the claim, or have the batch before it on the list.
+if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[18])
+  or redis.call('LINDEX', KEYS[1], 0) ~= ARGV[19] or redis.call('LINDEX', KEYS[1], -1) ~= ARGV[20] then
   return false
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
@@ -29,7 +35,7 @@ end
 
 local alerts, dead = tonumber(ARGV[3]), tonumber(ARGV[4])
 local shed_from = tonumber(ARGV[5])
-local at = 18
+local at = 21
 local shed = 0
 if shed_from >= 0 and redis.call('LLEN', KEYS[3]) >= shed_from then
   push(KEYS[4], at, alerts, ARGV[6], ARGV[7])
