@@ -33,8 +33,6 @@ QUICK = {
     "MOOG_JANITOR_TIMEOUT": "5",
     "MOOG_RATE_LIMIT": "2000",
 }
-# The template's 10 s would keep Sentinel from a second failover for 20.
-OFTEN = {"failover-timeout mymaster 10000": "failover-timeout mymaster 3000"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def scene(settings: Mapping[str, str], load_seed: int) -> Iterator[Scene]:
         postgres = PostgresServer()
         stack.callback(postgres.close)
         postgres.start()
-        ha = stack.enter_context(RedisHa(OFTEN))
+        ha = stack.enter_context(RedisHa())
         moogsoft = stack.enter_context(Moogsoft())
         folder = Path(tempfile.mkdtemp(prefix="mutt-a-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +49,7 @@ class Machine:
         self._ca = authority.ca
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def write(self, master: str, replacing: Mapping[str, str]) -> None:
+    def write(self, master: str) -> None:
         """Write the templates for this machine; `master` is the address of the first one."""
         words = {
             "/etc/redis/tls/redis.pem": str(self._issued.cert),
@@ -59,7 +59,6 @@ class Machine:
             f"sentinel monitor {MASTER} 192.0.2.11": f"sentinel monitor {MASTER} {master}",
             "192.0.2.11": self.address,
             **{f"CHANGE-ME-{user}": password(user) for user in USERS},
-            **replacing,
         }
         if master != self.address:
             words["#replicaof 192.0.2.12 6379"] = f"replicaof {master} {REDIS_PORT}"
@@ -121,13 +120,9 @@ class Machine:
 
 
 class RedisHa:
-    """A master, two replicas and three Sentinels over TLS with users and passwords; a context manager.
+    """A master, two replicas and three Sentinels over TLS with users and passwords; a context manager."""
 
-    `replacing` are further replacements in the templates.
-    """
-
-    def __init__(self, replacing: Mapping[str, str] | None = None) -> None:
-        self._replacing = dict(replacing or {})
+    def __init__(self) -> None:
         self._stack = ExitStack()
         self.machines: list[Machine] = []
 
@@ -160,7 +155,7 @@ class RedisHa:
             self.machines.append(self._machine(f"{name}-{number}", bridge, f"{network}.{11 + number}"))
         first = self.machines[0].address
         for machine in self.machines:
-            machine.write(first, self._replacing)
+            machine.write(first)
             self._stack.callback(machine.close)
         # Sentinels look at what follows a master when they first see it, and again only after 10 s.
         for machine in self.machines:
