@@ -147,7 +147,12 @@ def _witnesses(
         route = Route(Fixed(address), passwords, lambda: tls_context(settings) if over_tls else None)
         secs = min(WITNESS_SECS, settings.redis_timeout)
         return BlockingTcp(
-            route=route, username=user, socket_timeout=secs, socket_connect_timeout=secs, driver_info=None
+            route=route,
+            username=user,
+            socket_timeout=secs,
+            socket_connect_timeout=secs,
+            protocol=2,
+            driver_info=None,
         )
 
     return Witnesses(addresses, question, connect)

@@ -53,7 +53,11 @@ class DeadLetter:
 
 @dataclass
 class Books:
-    """All that is known at the end."""
+    """All that is known at the end.
+
+    `stepped_back` is true when Redis was replaced by a replica that had not heard of the latest: an attempt that
+    was not answered may have been audited before, and its id forgotten.
+    """
 
     offered: list[Offered]
     audit: list[AuditEntry]
@@ -62,6 +66,13 @@ class Books:
     delivered: Counter[str]
     dead: list[DeadLetter]
     held: dict[str, int] = field(default_factory=dict)
+    stepped_back: bool = False
+
+    def at_most(self, each: Offered) -> int:
+        """How often an event may have been taken in: without an id, once for each attempt that may have succeeded."""
+        if each.event_id is not None and not self.stepped_back:
+            return 1
+        return each.answered + each.unknown
 
 
 def faults(books: Books) -> list[str]:
@@ -88,9 +99,15 @@ def _faults_of_audit(books: Books) -> Iterator[str]:
     )
     yield from _listed(
         "audited too often",
-        (f"{each.token} ({rows[each.token]} times)" for each in matched if rows[each.token] > _at_most(each)),
+        (
+            f"{each.token} ({rows[each.token]} times)"
+            for each in matched
+            if rows[each.token] > books.at_most(each)
+        ),
     )
-    repeated = [event_id for event_id, n in Counter(e.event_id for e in books.audit).items() if n > 1]
+    again = {each.event_id for each in books.offered if books.at_most(each) > 1}
+    ids = Counter(entry.event_id for entry in books.audit)
+    repeated = [event_id for event_id, n in ids.items() if n > 1 and event_id not in again]
     yield from _listed("event ids in more than one audit row", repeated)
     handlings = {each.token: "Page_and_ticket" if each.kind == "paged" else "Log_only" for each in matched}
     yield from _listed(
@@ -103,15 +120,10 @@ def _faults_of_audit(books: Books) -> Iterator[str]:
     )
 
 
-def _at_most(each: Offered) -> int:
-    """How often an event may have been taken in: without an id, once for each attempt that may have succeeded."""
-    return 1 if each.event_id is not None else each.answered + each.unknown
-
-
 def _faults_of_unmatched(books: Books) -> Iterator[str]:
     for host in (*HOSTS_WITH_IDS, *HOSTS_WITHOUT_IDS):
         events = [each for each in books.offered if each.kind == "unmatched" and each.hostname == host]
-        least, most = sum(each.answered for each in events), sum(map(_at_most, events))
+        least, most = sum(each.answered for each in events), sum(map(books.at_most, events))
         counted = books.unmatched[host]
         if not least <= counted <= most:
             yield f"{counted} unmatched events of {host} are counted, {least} to {most} were taken in"
@@ -145,6 +157,16 @@ def _listed(what: str, which: Iterable[str]) -> Iterator[str]:
     if found:
         more = ", …" if len(found) > SHOWN else ""
         yield f"{what}: {len(found)} ({', '.join(found[:SHOWN])}{more})"
+
+
+def lost(books: Books) -> int:
+    """Events that were answered with 2xx and are nowhere; one sent twice without an id may hide another."""
+    rows = {entry.token for entry in books.audit}
+    matched = sum(
+        each.answered and each.kind != "unmatched" and each.token not in rows for each in books.offered
+    )
+    answered = Counter(each.hostname for each in books.offered if each.kind == "unmatched" and each.answered)
+    return matched + sum(max(0, count - books.unmatched[host]) for host, count in answered.items())
 
 
 def summary(books: Books) -> dict[str, object]:

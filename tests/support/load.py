@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import random
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -105,6 +107,8 @@ class Load:
     offered: list[Offered] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     refused: list[str] = field(default_factory=list)
+    # When requests were answered with 2xx (monotonic seconds).
+    answered_at: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
     def __enter__(self) -> Self:
@@ -129,6 +133,12 @@ class Load:
     def answered(self) -> int:
         """How many events were answered with 2xx."""
         return sum(each.answered for each in self.offered)
+
+    def longest_pause(self, since: float) -> float:
+        """Longest time between two answers with 2xx from the last one before `since` on, in seconds."""
+        times = sorted(self.answered_at)
+        later = times[max(0, bisect_left(times, since) - 1) :]
+        return max((after - before for before, after in itertools.pairwise(later)), default=math.inf)
 
     async def _run(self) -> None:
         started = time.monotonic()
@@ -176,6 +186,7 @@ class Load:
                 for each in group:
                     each.unknown += 1
                 await asyncio.sleep(AGAIN_AFTER_SECS)
+            self.answered_at.append(time.monotonic())
             for each in group:
                 each.answered = True
             waiting.task_done()
