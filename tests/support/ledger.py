@@ -16,6 +16,9 @@ from typing import Any
 
 import redis
 
+from mutt_appliance.config import Settings
+from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.shards import BlockingShard, Shard
 from tests.support.load import HOSTS_WITH_IDS, HOSTS_WITHOUT_IDS, Offered
 from tests.support.moogsoft import Moogsoft
 from tests.support.servers import PostgresServer
@@ -25,8 +28,6 @@ AUDIT_QUERY = """
     SELECT event_id, raw_event->>'token', forwarded, alert_id, raw_event ? 'mutt_meta', handling
     FROM event_audit_log
 """
-QUEUES = ("mutt:ingest_queue", "mutt:alert_queue")
-RETRY_SET = "mutt:retry:moog"
 SHED = "alerter-shed"
 
 
@@ -189,36 +190,52 @@ def summary(books: Books) -> dict[str, object]:
     }
 
 
+Where = redis.Redis | Iterable[BlockingShard]
+"""The Redis of an appliance without shards, or its shards."""
+
+
 def gather(
-    offered: list[Offered], client: redis.Redis, postgres: PostgresServer, database: str, moogsoft: Moogsoft
+    offered: list[Offered], where: Where, postgres: PostgresServer, database: str, moogsoft: Moogsoft
 ) -> Books:
     """Read the stores and the receiver's records once nothing moves any more."""
-    counters = {key.decode(): int(client.get(key) or 0) for key in client.scan_iter("mutt:unhandled:*")}
     unmatched: Counter[str] = Counter()
-    for key, count in counters.items():
-        unmatched[key.split(":")[-2]] += count
-    letters = [
-        _letter(raw) for name in ("moog", "alerter") for raw in client.lrange(f"mutt:dlq:{name}", 0, -1)
-    ]
+    triggered = 0
+    letters: list[DeadLetter] = []
+    for shard in _shards(where):
+        prefix = shard.keys.unhandled("", "").removesuffix("::")
+        for key in shard.client.scan_iter(f"{prefix}:*"):
+            name = key.decode()
+            unmatched[name.split(":")[-2]] += int(shard.client.get(key) or 0)
+            triggered += name.startswith(f"{prefix}:triggered:")
+        for queue in (shard.keys.alerts.dead, shard.keys.events.dead):
+            letters += [_letter(raw) for raw in shard.client.lrange(queue, 0, -1)]
     return Books(
         offered=offered,
         audit=[AuditEntry(*row) for row in postgres.execute(AUDIT_QUERY, database)],  # type: ignore[arg-type]
         unmatched=unmatched,
-        triggered=sum(key.startswith("mutt:unhandled:triggered:") for key in counters),
+        triggered=triggered,
         delivered=Counter(moogsoft.accepted_ids()),
         dead=letters,
-        held=held(client),
+        held=held(where),
     )
 
 
-def held(client: redis.Redis) -> dict[str, int]:
+def held(where: Where) -> dict[str, int]:
     """What lies in queues, processing lists and the retry set, by key; empty ones are left out."""
-    lists = [*QUEUES]
-    for key in client.scan_iter("mutt:processing:*", _type="list"):
-        lists.append(key.decode())
-    depths = {key: int(client.llen(key)) for key in lists}
-    depths[RETRY_SET] = int(client.zcard(RETRY_SET))
+    depths: dict[str, int] = {}
+    for shard in _shards(where):
+        keys, client = shard.keys, shard.client
+        lists = [keys.ingest_queue, keys.alert_queue]
+        for queue in (keys.events, keys.alerts):
+            found = client.scan_iter(f"{queue.processing_prefix}:*", _type="list")
+            lists += [key.decode() for key in found]
+        depths |= {key: int(client.llen(key)) for key in lists}
+        depths[keys.retry] = int(client.zcard(keys.retry))
     return {key: depth for key, depth in depths.items() if depth}
+
+
+def _shards(where: Where) -> Iterable[BlockingShard]:
+    return [Shard(0, where, KeySpace(Settings()))] if isinstance(where, redis.Redis) else where
 
 
 def _letter(raw: bytes | str) -> DeadLetter:
