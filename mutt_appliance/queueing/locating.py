@@ -37,6 +37,15 @@ class Word:
     master: Address
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What came of asking one witness; without a word `trouble` says why."""
+
+    witness: Address
+    word: Word | None
+    trouble: str
+
+
 class Connection(Protocol):
     """What is needed of a connection to a witness (redis.Connection)."""
 
@@ -106,6 +115,11 @@ class Witnesses:
             said = "; ".join(f"{each.address}: {each.trouble}" for each in self._witnesses)
             raise MasterNotFoundError(f"nobody knows who is {self._question.about}: {said}")
         return newest(words)
+
+    def hear(self) -> list[Heard]:
+        """What each witness says now, rested or not."""
+        with self._asking:
+            return [Heard(each.address, each.ask(self._question), each.trouble) for each in self._witnesses]
 
     def _ask(self, witnesses: Iterable[_Witness]) -> list[Word]:
         words = (witness.ask(self._question) for witness in witnesses)

@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from mutt_appliance.supervisor.programs import RunAs, find_redis_server, run_as
 from tests.support.certificates import Authority
@@ -209,7 +211,8 @@ class RedisHa:
             ssl=True,
             ssl_ca_certs=str(self.authority.ca),
             socket_timeout=2,
-            socket_connect_timeout=1,
+            socket_connect_timeout=0.5,
+            retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
         try:
