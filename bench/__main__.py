@@ -9,7 +9,7 @@ import time
 
 import click
 
-from bench import alerter, end_to_end, frozen, ingest, matching, starting, webui
+from bench import alerter, end_to_end, frozen, ingest, matching, shards, starting, webui
 from bench.http_load import LoadError
 from bench.report import Figure, json_line, table
 from bench.run import CannotMeasureError, Run
@@ -24,6 +24,7 @@ BENCHES = {
     "matching": matching.bench,
     "end-to-end": end_to_end.bench,
     "starting": starting.bench,
+    "shards": shards.bench,
     "webui": webui.bench,
 }
 

@@ -8,11 +8,13 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 import redis
 
 from bench import appliance
+from bench.ingest import key_spaces
 from bench.measure import in_turns
 from bench.report import Figure, rate
 from bench.run import CannotMeasureError, Run
@@ -30,9 +32,6 @@ WARM_UP_EVENTS = 5_000
 PLAIN_EVENTS_PER_SEC = 10_000
 POLL_SECS = 0.005
 DRAIN_TIMEOUT_SECS = 120.0
-QUEUE = "mutt:ingest_queue"
-ALERTS = "mutt:alert_queue"
-WORKERS = "mutt:processing:alerter:workers"
 PLAIN_QUEUE = "bench:plain:queue"
 PLAIN_ALERTS = "bench:plain:alerts"
 PREPARED = "bench:prepared"
@@ -47,23 +46,33 @@ ENVIRONMENT = {
 
 @dataclass
 class Contest:
-    """Both workers, one at a time; each pass is checked event by event count."""
+    """Both workers, one at a time; each pass is checked event by event count.
+
+    With several shards ours finds an equal part of the events in each.
+    """
 
     run: Run
     database: str
     client: redis.Redis
     samples: list[bytes]
+    shards: int = 1
     events_per_pass: int = WARM_UP_EVENTS
 
     def ours(self) -> float:
         """Events a second of the alerter that is running: from a full queue to everything settled."""
-        matched = self._fill(PREPARED, self.events_per_pass)
-        lists = [f"mutt:processing:alerter:{text(name)}" for name in self.client.smembers(WORKERS)]
+        spaces = key_spaces(self.shards)
+        matched = 0
+        lists: list[str] = []
+        for space in spaces:
+            matched += self._fill(PREPARED + space.ingest_queue, self.events_per_pass // self.shards)
+            names: Any = self.client.smembers(space.events.workers)
+            lists += [space.ingest_queue, *(space.events.processing(text(name)) for name in names)]
         started = time.monotonic()
-        self.client.rename(PREPARED, QUEUE)
+        for space in spaces:
+            self.client.rename(PREPARED + space.ingest_queue, space.ingest_queue)
         self._wait_until_settled(lists, started + DRAIN_TIMEOUT_SECS)
         elapsed = time.monotonic() - started
-        self._check(ALERTS, matched)
+        self._check([space.alert_queue for space in spaces], matched)
         value = self.events_per_pass / elapsed
         # The next time as many as it does in the time of a measurement.
         self.events_per_pass = max(WARM_UP_EVENTS, int(value * self.run.seconds))
@@ -92,7 +101,7 @@ class Contest:
         if answer.returncode:
             raise CannotMeasureError(f"the plain worker failed: {answer.stderr[-1000:]}")
         done = json.loads(answer.stdout)
-        self._check(PLAIN_ALERTS, done["matched"])
+        self._check([PLAIN_ALERTS], done["matched"])
         self.client.delete(PLAIN_QUEUE)
         return float(done["events"] / done["seconds"])
 
@@ -114,7 +123,7 @@ class Contest:
     def _wait_until_settled(self, lists: list[str], deadline: float) -> None:
         while True:
             with self.client.pipeline() as pipe:
-                for key in (QUEUE, *lists):
+                for key in lists:
                     pipe.llen(key)
                 if not any(pipe.execute()):
                     return
@@ -124,13 +133,13 @@ class Contest:
                 )
             time.sleep(POLL_SECS)
 
-    def _check(self, alerts: str, matched: int) -> None:
+    def _check(self, alerts: list[str], matched: int) -> None:
         """Every matched event is one audit row and one alert; both are taken away."""
         rows = self.run.stores.postgres.execute("SELECT count(*) FROM event_audit_log", self.database)
-        pushed = self.client.llen(alerts)
+        pushed = sum(self.client.llen(name) for name in alerts)
         if (rows, pushed) != ([(matched,)], matched):
             raise CannotMeasureError(f"{matched} events matched, {rows[0][0]} audit rows, {pushed} alerts")
-        self.client.delete(alerts)
+        self.client.delete(*alerts)
         for statement in ("TRUNCATE event_audit_log", "CHECKPOINT"):
             self.run.stores.postgres.execute(statement, self.database)
 

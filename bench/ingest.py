@@ -21,6 +21,8 @@ from bench.measure import Series, in_turns
 from bench.report import Figure, rate
 from bench.run import CannotMeasureError, Run
 from bench.traffic import events, traffic
+from mutt_appliance.config import Settings
+from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.supervisor.programs import find_redis_server
 from tests.support.appliance import Appliance
 
@@ -37,13 +39,19 @@ REFERENCE_MIN_PUSHES = 200_000
 WARM_UP_SECS = 0.5
 
 
+def key_spaces(shards: int) -> list[KeySpace]:
+    """The keys of an appliance with so many shards."""
+    return [KeySpace(Settings(), number) for number in range(shards)]
+
+
 @dataclass
-class _Batches:
+class Batches:
     """Posts batches, counts what lies in Redis afterwards, and empties it."""
 
     run: Run
     target: Appliance
     bodies: list[bytes]
+    shards: int = 1
     _rate: float = 0.0
 
     @property
@@ -70,7 +78,7 @@ class _Batches:
 
     def _counted(self, load: Load) -> float:
         with self.run.stores.redis.client() as client:
-            queued = int(client.llen(QUEUE))
+            queued = sum(int(client.llen(space.ingest_queue)) for space in key_spaces(self.shards))
             client.flushall()
         if queued != load.requests * BATCH:
             raise CannotMeasureError(
@@ -84,9 +92,9 @@ def batch(run: Run) -> list[Figure]:
     """Events a second through HTTP into Redis, beside LPUSH by redis-benchmark."""
     progress = run.about("ingest-batch")
     program = redis_benchmark()
-    target = _start_ingestor(run, batch_workers())
+    target = start_ingestor(run, batch_workers())
     try:
-        batches = _Batches(run, target, batch_bodies())
+        batches = Batches(run, target, batch_bodies())
         progress("warming up")
         batches.plain()
         pushes = REFERENCE_MIN_PUSHES
@@ -114,8 +122,8 @@ def single(run: Run) -> list[Figure]:
     progress = run.about("ingest-single")
     bodies = [orjson.dumps(event) for event in _events(BATCH)]
     with contextlib.ExitStack() as stack:
-        subject = stack.enter_context(_start_ingestor(run, single_workers()))
-        reference = stack.enter_context(_start_ingestor(run, single_workers(), "bench.bare_handler"))
+        subject = stack.enter_context(start_ingestor(run, single_workers()))
+        reference = stack.enter_context(start_ingestor(run, single_workers(), "bench.bare_handler"))
 
         def posting(target: Appliance, seconds: float) -> float:
             port = target.ports["SERVER_PORT_INGESTOR"]
@@ -190,8 +198,13 @@ def _redis_benchmark(run: Run, program: str, pushes: int) -> float:
     return float(rows[0]["rps"])
 
 
-def _start_ingestor(run: Run, workers: int, module: str = "") -> Appliance:
-    env = {"INGESTOR_WORKERS": str(workers), "MAX_INGEST_QUEUE_SIZE": "1000000000"}
+def start_ingestor(run: Run, workers: int, module: str = "", shards: int = 1) -> Appliance:
+    """Ingestors alone, with a queue that is never full."""
+    env = {
+        "INGESTOR_WORKERS": str(workers),
+        "MAX_INGEST_QUEUE_SIZE": "1000000000",
+        "REDIS_SHARDS": str(shards),
+    }
     role = f"ingestor={module}" if module else "ingestor"
     return appliance.start(run.stores, "postgres", roles=(role,), env=env)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import signal
 import tempfile
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 import redis
 import structlog
+from prometheus_client import values
 
 from mutt_appliance.config import Settings
 from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.secrets import Secrets
+from mutt_appliance.telemetry.metrics import secrets_in_use
 from tests.support.certificates import Authority
 from tests.support.children import ChildFactory
 from tests.support.servers import PostgresServer, RedisServer
@@ -55,6 +58,17 @@ def _logs_as_at_the_start() -> Iterator[None]:
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _metrics_in_a_folder_that_is_there() -> Iterator[None]:
+    """A role that ran in this process left its metrics to the folder of its test, which is gone after it."""
+    yield
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is not None and not Path(folder).exists():
+        del os.environ["PROMETHEUS_MULTIPROC_DIR"]
+        values.ValueClass = values.MutexValue
+        secrets_in_use.cache_clear()
 
 
 @pytest.fixture(scope="session")

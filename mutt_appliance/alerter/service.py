@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from mutt_appliance.alerter.crew import Crew
 from mutt_appliance.alerter.shared import Shared
-from mutt_appliance.alerter.upkeep import Upkeep
 from mutt_appliance.alerter.worker import Worker
 from mutt_appliance.process import Child, look_less_for_cycles
 from mutt_appliance.store.maintenance import start_maintenance_thread
@@ -26,18 +26,16 @@ def run(child: Child) -> None:
         child.settings.mutt_runtime_dir, child.spec.role, child.sockets["metrics"], child.sockets["health"]
     )
     shared = Shared(child, metrics)
-    workers = [Worker(shared, number) for number in range(child.settings.alerter_batches_at_once)]
     start_maintenance_thread(child, shared.database)
     shared.rules.start()
     # The interval of the rules may have become shorter.
     shared.live.start(child.stopping, {"rules": shared.rules.refresh, "config": shared.rules.refresh})
-    Upkeep(shared, [worker.lease for worker in workers]).start()
+    crew = Crew(shared)
     look_less_for_cycles()
-    for worker in workers:
-        worker.thread.start()
+    crew.start()
     child.ready()
-    _watch(child, shared, workers)
-    for worker in workers:
+    _watch(child, shared, crew.workers)
+    for worker in crew.workers:
         worker.thread.join()
     shared.close()
 

@@ -6,13 +6,14 @@ import threading
 from collections.abc import Sequence
 
 from mutt_appliance.alerter.batch import Batch, BatchProcessor
+from mutt_appliance.alerter.bell import Bell
 from mutt_appliance.alerter.rule_cache import RuleCache
+from mutt_appliance.alerter.shard_view import ShardView
 from mutt_appliance.config import Settings
 from mutt_appliance.process import Child
-from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.queueing.dynamic import LiveSettings
-from mutt_appliance.queueing.events import Claim, Settled, UnhandledPolicy
-from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.events import NO_SHEDDING, Claim, Settled, Shedding, UnhandledPolicy
+from mutt_appliance.queueing.shards import BlockingShard, blocking_shards
 from mutt_appliance.rules.patterns import PatternHasher
 from mutt_appliance.store.audit import AuditWriter
 from mutt_appliance.store.pool import Database
@@ -29,9 +30,10 @@ class Shared:
         settings = child.settings
         self.child = child
         self.metrics = metrics
-        self.keys = KeySpace(settings)
-        self.client = blocking_client(settings, child.secrets, child.name)
-        self.live = LiveSettings(settings, self.client, self.keys)
+        self.shards = blocking_shards(settings, lambda: child.secrets, child.name)
+        self.views: list[ShardView] = []
+        self.bell = Bell(child.stopping)
+        self.live = LiveSettings(settings, self.shards.home.client, self.shards.home.keys)
         self.database = Database(settings, child.secrets, f"mutt {child.name}")
         self.audit = AuditWriter(self.database)
         self.rules = RuleCache(child, self.live, self.database, metrics)
@@ -51,11 +53,21 @@ class Shared:
         settings = self.settings
         return UnhandledPolicy(settings.unhandled_threshold, settings.unhandled_expiry_seconds)
 
-    @property
-    def shed_from_depth(self) -> int:
-        """Depth of the alert queue from which alerts are shed to the dead letters, 0 for never."""
+    def view(self, shard: BlockingShard) -> ShardView:
+        """Know one more shard."""
+        view = ShardView(shard, self.settings.brpoplpush_timeout)
+        self.views.append(view)
+        return view
+
+    def shedding(self, view: ShardView) -> Shedding:
+        """When alerts of a shard are shed to the dead letters: the threshold is for all shards together."""
         settings = self.settings
-        return settings.alerter_queue_shed_threshold if settings.alerter_shed_mode == "dlq" else 0
+        if settings.alerter_shed_mode != "dlq":
+            return NO_SHEDDING
+        return Shedding(settings.alerter_queue_shed_threshold, self._alert_depth() - view.alert_depth)
+
+    def _alert_depth(self) -> int:
+        return sum(view.alert_depth for view in self.views)
 
     def decide(self, items: Sequence[bytes]) -> Batch:
         """What becomes of each item, by the rules of now."""
@@ -65,11 +77,13 @@ class Shared:
         with self._deciding:
             return BatchProcessor(rules, self.settings.unhandled_default_team, self._hasher).process(items)
 
-    def watch_depths(self, claim: Claim) -> bool:
-        """Report the depth of the alert queue; True if the alerter must defer."""
-        depth, settings = claim.alert_depth, self.settings
-        self.metrics.queue_depth.set(depth)
-        self.metrics.dlq_depth.set(claim.dead_depth)
+    def watch_depths(self, view: ShardView, claim: Claim) -> bool:
+        """Report the depth of the alert queues; True if the alerter must defer."""
+        view.seen(claim.alert_depth, claim.dead_depth, claim.ingest_depth)
+        if claim.ingest_depth:
+            self.bell.ring()
+        settings = self.settings
+        depth = self._tell_depths()
         deep = depth >= settings.alerter_queue_warn_threshold
         if deep and not self._warned_depth:
             log.warning(
@@ -84,7 +98,13 @@ class Shared:
         self.child.health.set("alert_queue", not shedding, words if deep else "ok")
         return shedding and settings.alerter_shed_mode == "defer"
 
-    def settled(self, batch: Batch, settled: Settled) -> None:
+    def _tell_depths(self) -> int:
+        depth = self._alert_depth()
+        self.metrics.queue_depth.set(depth)
+        self.metrics.dlq_depth.set(sum(view.dead_depth for view in self.views))
+        return depth
+
+    def settled(self, view: ShardView, batch: Batch, settled: Settled) -> None:
         """Count a settled batch."""
         poison = len(batch.dead)
         for status, amount in (
@@ -99,8 +119,19 @@ class Shared:
         if settled.shed:
             self.metrics.shed.labels(mode="dlq").inc(settled.shed)
             log.warning("alerts shed to the dead letters", alerts=settled.shed, depth=settled.alert_depth)
-        self.metrics.queue_depth.set(settled.alert_depth)
-        self.metrics.dlq_depth.set(settled.dead_depth)
+        view.seen(settled.alert_depth, settled.dead_depth)
+        self._tell_depths()
+
+    def redis_well(self, view: ShardView) -> None:
+        """The Redis of a shard answered."""
+        self.well(view.shard.component("redis"))
+        if view.well():
+            self.bell.ring(for_all=True)
+
+    def redis_trouble(self, view: ShardView, text: str) -> None:
+        """It did not; it is asked again after a while."""
+        view.failed()
+        self.trouble(view.shard.component("redis"), text)
 
     def well(self, component: str) -> None:
         """A store answered."""
@@ -115,5 +146,6 @@ class Shared:
 
     def close(self) -> None:
         """Close the connections."""
-        self.client.close()
+        for shard in self.shards:
+            shard.client.close()
         self.database.close()

@@ -1,14 +1,14 @@
-"""What must go on while the workers are busy: their leases, and the janitor's rounds."""
+"""What must go on at each shard while the workers are busy: their leases, and the janitor's rounds."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
 
+from mutt_appliance.alerter.shard_view import ShardView
 from mutt_appliance.alerter.shared import Shared
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.events import EventQueue
-from mutt_appliance.queueing.lease import Lease
 from mutt_appliance.telemetry.logs import get_logger
 
 log = get_logger("alerter.upkeep")
@@ -16,18 +16,23 @@ JANITOR_INTERVAL_SECS = 5.0
 
 
 class Upkeep:
-    """Renews leases every ALERTER_HEARTBEAT_INTERVAL and gives back what dead workers held."""
+    """Renews the leases at one shard every ALERTER_HEARTBEAT_INTERVAL and gives back what dead workers held.
 
-    def __init__(self, shared: Shared, leases: Sequence[Lease]) -> None:
+    Each shard has its own, so that one that does not answer costs no lease at another.
+    """
+
+    def __init__(self, shared: Shared, view: ShardView, queues: Sequence[EventQueue]) -> None:
+        """`queues` are those of the workers' leases at this shard."""
         self._shared = shared
         settings = shared.settings
         self._interval = min(settings.alerter_heartbeat_interval, settings.alerter_janitor_timeout / 3)
         self._janitor_interval = min(JANITOR_INTERVAL_SECS, settings.alerter_janitor_timeout)
-        self._queues = [EventQueue(shared.client, shared.keys, lease) for lease in leases]
+        self._name = f"upkeep-{view.shard.number}"
+        self._queues = queues
 
     def start(self) -> None:
         """Begin, in a daemon thread."""
-        threading.Thread(target=self._loop, name="upkeep", daemon=True).start()
+        threading.Thread(target=self._loop, name=self._name, daemon=True).start()
 
     def _loop(self) -> None:
         step = min(self._interval, self._janitor_interval)

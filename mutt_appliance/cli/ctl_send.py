@@ -108,6 +108,7 @@ def _follow(
     """(journeys, trouble in words, depths of the queues if some journey did not end)."""
     from mutt_appliance.queueing.client import RedisError, blocking_client
     from mutt_appliance.queueing.keys import KeySpace
+    from mutt_appliance.queueing.shards import shard_of
     from mutt_appliance.store.errors import StoreUnavailable, reason
     from mutt_appliance.store.pool import Database
     from mutt_appliance.tracing.watching import Watcher
@@ -115,9 +116,11 @@ def _follow(
     now = datetime.now(UTC)
     documents = event.documents(count, now)
     journeys = [Journey(document["event_id"]) for document in documents]
-    client = blocking_client(settings, secrets, "ctl-send")
+    # All that becomes of an event happens in the shard of its host.
+    shard = shard_of(event.hostname, settings.redis_shards)
+    client = blocking_client(settings, secrets, "ctl-send", shard)
     with closing(Database(settings, secrets, "mutt-ctl send")) as database, client:
-        watcher = Watcher(client, KeySpace(settings), database, event.hostname, event.message)
+        watcher = Watcher(client, KeySpace(settings, shard), database, event.hostname, event.message)
         begun = time.monotonic()
 
         def note(sightings: Iterable[Sighting]) -> None:
@@ -151,7 +154,7 @@ def _follow(
         except DoorError as error:
             return journeys, str(error), None
         except RedisError as error:
-            return journeys, f"Redis at {settings.redis_address}: {error}: see mutt-ctl doctor", None
+            return journeys, f"Redis at {settings.redis_where}: {error}: see mutt-ctl doctor", None
         except StoreUnavailable as error:
             return journeys, f"{str(error).strip()}: see mutt-ctl doctor", None
         except psycopg2.Error as error:

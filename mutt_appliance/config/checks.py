@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -73,6 +74,7 @@ def cross_check(settings: Settings, given: set[str]) -> list[Fault]:
         *_authentication(settings),
         *_certificates(settings),
         *_vault(settings, given),
+        *_redis(settings),
         *_paths(settings),
     ]
 
@@ -243,6 +245,47 @@ def _vault(settings: Settings, given: set[str]) -> list[Fault]:
             "unset VAULT_ADDR and put the secrets into that file",
         )
     ]
+
+
+def _redis(settings: Settings) -> Iterator[Fault]:
+    ways = {
+        "REDIS_HOST": settings.redis_host,
+        "REDIS_SENTINELS": ",".join(settings.redis_sentinels),
+        "REDIS_CLUSTER_NODES": ",".join(settings.redis_cluster_nodes),
+    }
+    chosen = [name for name, value in ways.items() if value]
+    for name in chosen[1:]:
+        yield Fault(
+            name,
+            str(ways[name]),
+            f"is set beside {chosen[0]}, and only one of them can say where Redis is",
+            "unset all but one of REDIS_HOST, REDIS_SENTINELS, REDIS_CLUSTER_NODES",
+        )
+    if settings.redis_cluster_nodes and settings.redis_db:
+        yield Fault(
+            "REDIS_DB", str(settings.redis_db), "a Redis Cluster has only database 0", "unset REDIS_DB"
+        )
+    if settings.redis_client_key_path and not settings.redis_client_cert_path:
+        yield Fault(
+            "REDIS_CLIENT_KEY_PATH",
+            str(settings.redis_client_key_path),
+            "is set without REDIS_CLIENT_CERT_PATH",
+            "name the certificate that belongs to the key",
+        )
+    if settings.embedded and settings.redis_wait_replicas:
+        yield Fault(
+            "REDIS_WAIT_REPLICAS",
+            str(settings.redis_wait_replicas),
+            "the embedded Redis has no replicas: every event would be answered with 503",
+            "unset it, or name an external Redis with replicas",
+        )
+    if settings.redis_wait_replicas and settings.redis_wait_timeout_ms > settings.redis_timeout * 1000:
+        yield Fault(
+            "REDIS_WAIT_TIMEOUT_MS",
+            str(settings.redis_wait_timeout_ms),
+            f"must be at most REDIS_TIMEOUT={settings.redis_timeout:g} s",
+            "lower REDIS_WAIT_TIMEOUT_MS or raise REDIS_TIMEOUT",
+        )
 
 
 def _paths(settings: Settings) -> list[Fault]:

@@ -27,7 +27,7 @@ def requirement(info: FieldInfo) -> str:
     if kind is Path:
         return "a path"
     if get_origin(kind) is tuple:
-        return "a comma-separated list of names"
+        return f"a comma-separated list of {unit or 'names'}"
     pattern = _pattern(info)
     if pattern is not None:
         return _PATTERN_WORDS.get(pattern, f"text of the form {pattern}")
@@ -38,6 +38,7 @@ _PATTERN_WORDS = {
     r"^https?://[^\s/]+\S*$": "an http:// or https:// URL",
     r"^https?://\S+$": "an http:// or https:// URL",
     r"^[A-Za-z0-9._-]{1,64}$": "1 to 64 letters, digits, dots, dashes or underscores",
+    r"^[A-Za-z0-9._-]+$": "letters, digits, dots, dashes and underscores",
     r"^[A-Za-z0-9-]+$": "letters, digits and dashes",
     r"^[A-Za-z_][A-Za-z0-9_$-]{0,62}$": "a PostgreSQL name of at most 63 letters, digits, dashes or underscores",
     r"^[^/\s]+/\S+$": "a mount and a path, such as secret/mutt",

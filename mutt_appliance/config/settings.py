@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
+from mutt_appliance.config.addresses import Address, parse_address
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 SECTIONS: dict[str, str] = {
@@ -156,14 +158,20 @@ class Settings(BaseModel):
 
     # --- ingestor
     server_port_ingestor: int = setting(8080, "HTTP listen port", "ingestor", ge=1, le=65535)
-    max_ingest_queue_size: int = setting(1_000_000, "Queue cap for backpressure", "ingestor", "events", ge=1)
+    max_ingest_queue_size: int = setting(
+        1_000_000,
+        "Queue cap for backpressure; of several REDIS_SHARDS each has an equal part of it",
+        "ingestor",
+        "events",
+        ge=1,
+    )
     ingest_queue_name: str = setting("mutt:ingest_queue", "Redis queue name", "ingestor", min_length=1)
     ingest_dlq_name: str = setting(
         "mutt:dlq:ingest", "Dead letter queue for refused events", "ingestor", min_length=1
     )
     ingest_dlq_max_size: int = setting(
         100_000,
-        "Refused events kept in the dead letter queue; older ones make room",
+        "Refused events kept in the dead letter queue, an equal part in each shard; older ones make room",
         "ingestor",
         "events",
         ge=1,
@@ -263,10 +271,18 @@ class Settings(BaseModel):
         le=8,
     )
     alerter_queue_warn_threshold: int = setting(
-        1000, "Alert queue depth above which the alerter warns", "alerter", "alerts", ge=1
+        1000,
+        "Alert queue depth, of all shards together, above which the alerter warns",
+        "alerter",
+        "alerts",
+        ge=1,
     )
     alerter_queue_shed_threshold: int = setting(
-        2000, "Alert queue depth above which the alerter sheds", "alerter", "alerts", ge=1
+        2000,
+        "Alert queue depth, of all shards together, above which the alerter sheds",
+        "alerter",
+        "alerts",
+        ge=1,
     )
     alerter_shed_mode: Literal["dlq", "defer"] = setting(
         "dlq",
@@ -431,8 +447,9 @@ class Settings(BaseModel):
     # --- Redis
     redis_host: str | None = setting(
         None,
-        "Redis hostname, or the path of a Unix socket; with neither REDIS_HOST nor DB_HOST set the appliance "
-        "runs its own Redis and PostgreSQL, with only DB_HOST set it is localhost",
+        "Redis hostname, or the path of a Unix socket; with no store named (REDIS_HOST, REDIS_SENTINELS, "
+        "REDIS_CLUSTER_NODES, DB_HOST) the appliance runs its own Redis and PostgreSQL, with only DB_HOST set it is "
+        "localhost",
         "redis",
     )
     redis_port: int = setting(6379, "Redis port", "redis", ge=1, le=65535)
@@ -444,6 +461,49 @@ class Settings(BaseModel):
     redis_ca_cert_path: Path | None = setting(
         Path("/etc/mutt/certs/ca.pem"), "Redis TLS CA certificate path", "redis"
     )
+    redis_client_cert_path: Path | None = setting(
+        None, "Certificate that MUTT shows to Redis (and to Sentinels), with its chain, as PEM", "redis"
+    )
+    redis_client_key_path: Path | None = setting(
+        None, "Private key of REDIS_CLIENT_CERT_PATH (unset: it is in the same file)", "redis"
+    )
+    redis_sentinels: tuple[str, ...] = setting(
+        (),
+        "Sentinels that know the master, as host:port,host:port (port 26379 if not given), instead of REDIS_HOST",
+        "redis",
+        "host:port addresses",
+    )
+    redis_sentinel_master: str = setting(
+        "mymaster",
+        "Name of the master in the Sentinels' configuration",
+        "redis",
+        pattern=r"^[A-Za-z0-9._-]+$",
+    )
+    redis_sentinel_user: str | None = setting(
+        None,
+        "ACL user of the Sentinels (unset: the default user); its password is REDIS_SENTINEL_PASS",
+        "redis",
+    )
+    redis_sentinel_tls_enabled: bool | None = setting(
+        None, "Enable TLS for Sentinels (unset: as REDIS_TLS_ENABLED)", "redis"
+    )
+    redis_cluster_nodes: tuple[str, ...] = setting(
+        (),
+        "Some nodes of a Redis Cluster, as host:port,host:port (REDIS_PORT if not given), instead of REDIS_HOST",
+        "redis",
+        "host:port addresses",
+    )
+    redis_wait_replicas: int = setting(
+        0,
+        "Events are answered with 2xx only after so many replicas have them; with fewer the answer is 503",
+        "redis",
+        "replicas",
+        ge=0,
+        le=16,
+    )
+    redis_wait_timeout_ms: int = setting(
+        1000, "Time replicas have for it", "redis", "milliseconds", ge=10, le=60_000
+    )
     redis_max_connections: int = setting(
         20, "Redis connection pool size", "redis", "connections", ge=2, le=10_000
     )
@@ -452,9 +512,18 @@ class Settings(BaseModel):
     )
     redis_hash_tag: str | None = setting(
         None,
-        "Prefixes every key with {TAG}, so that Redis Cluster keeps them in one slot",
+        "Prefixes every key with {TAG}, so that Redis Cluster keeps them in one slot (unset: none, on a Cluster mutt)",
         "redis",
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
+    )
+    redis_shards: int = setting(
+        1,
+        "Pipelines side by side, each with all its keys under a hash tag of its own; a host's events go through "
+        "one of them",
+        "redis",
+        "shards",
+        ge=1,
+        le=64,
     )
 
     # --- PostgreSQL
@@ -520,11 +589,24 @@ class Settings(BaseModel):
         300, "Check token TTL every N seconds", "secrets", "seconds", ge=1
     )
 
-    @field_validator("required_message_fields", "moog_signature_fields", mode="before")
+    @field_validator(
+        "required_message_fields",
+        "moog_signature_fields",
+        "redis_sentinels",
+        "redis_cluster_nodes",
+        mode="before",
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("redis_sentinels", "redis_cluster_nodes")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            parse_address(each, 1)
         return value
 
     @field_validator("log_level", mode="before")
@@ -535,14 +617,36 @@ class Settings(BaseModel):
     @property
     def embedded(self) -> bool:
         """True when the appliance runs its own Redis and PostgreSQL."""
-        return self.redis_host is None and self.db_host is None
+        external_redis = self.redis_host or self.redis_sentinels or self.redis_cluster_nodes
+        return not external_redis and self.db_host is None
 
     @property
     def redis_address(self) -> str:
-        """Host name, or path of the Unix socket, that clients connect to."""
+        """Host name, or path of the Unix socket, of a Redis that is always in one place (see `redis_where`)."""
         if self.embedded:
             return str(self.mutt_runtime_dir / "redis" / "redis.sock")
         return self.redis_host or "localhost"
+
+    @property
+    def redis_where(self) -> str:
+        """Where Redis is, in words for messages."""
+        if self.redis_sentinels:
+            return f"{self.redis_sentinel_master} of the Sentinels {','.join(self.redis_sentinels)}"
+        if self.redis_cluster_nodes:
+            return f"the cluster of {','.join(self.redis_cluster_nodes)}"
+        address = self.redis_address
+        return address if address.startswith("/") else str(Address(address, self.redis_port))
+
+    @property
+    def redis_on_socket(self) -> bool:
+        """True when Redis is reached through a Unix socket, which needs no TLS."""
+        return not (self.redis_sentinels or self.redis_cluster_nodes) and self.redis_address.startswith("/")
+
+    @property
+    def redis_sentinels_over_tls(self) -> bool:
+        """True when Sentinels are spoken to over TLS."""
+        given = self.redis_sentinel_tls_enabled
+        return self.redis_tls_enabled if given is None else given
 
     @property
     def db_address(self) -> str:

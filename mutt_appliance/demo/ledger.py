@@ -8,13 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import redis
-
 from mutt_appliance.demo.messages import HOSTNAMES
 from mutt_appliance.demo.queries import query
 from mutt_appliance.demo.traffic import Sent
-from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.scripts import text
+from mutt_appliance.queueing.shards import BlockingShard
 from mutt_appliance.store.pool import Database
 
 META_PREFIX: Final = "unhandled-"
@@ -97,14 +95,15 @@ def read_audited(database: Database, prefix: str) -> Audited:
     return Audited(rows, events, meta, forwarded)
 
 
-def read_unhandled(client: redis.Redis, keys: KeySpace) -> Counter[str]:
+def read_unhandled(shards: Iterable[BlockingShard]) -> Counter[str]:
     """Unmatched events by counter, of the hosts that the demonstration speaks for."""
     counts: Counter[str] = Counter()
-    prefix = keys.unhandled("", "").removesuffix("::")
-    names = [text(key) for key in client.scan_iter(match=f"{prefix}:*", count=1000)]
-    ours = [name for name in names if counter_host(name, prefix) in HOSTNAMES]
-    for name, value in zip(ours, client.mget(ours) if ours else [], strict=True):
-        counts[name.replace(":triggered:", ":", 1)] += int(value or 0)
+    for shard in shards:
+        prefix = shard.keys.unhandled("", "").removesuffix("::")
+        names = [text(key) for key in shard.client.scan_iter(match=f"{prefix}:*", count=1000)]
+        ours = [name for name in names if counter_host(name, prefix) in HOSTNAMES]
+        for name, value in zip(ours, shard.client.mget(ours) if ours else [], strict=True):
+            counts[name.replace(":triggered:", ":", 1)] += int(value or 0)
     return counts
 
 
@@ -114,11 +113,12 @@ def counter_host(name: str, unhandled_prefix: str) -> str:
     return rest.rpartition(":")[0]
 
 
-def read_dead(client: redis.Redis, keys: KeySpace, prefix: str) -> DeadLetters:
+def read_dead(shards: Iterable[BlockingShard], prefix: str) -> DeadLetters:
     """Dead letters of our events and alerts."""
     dead = DeadLetters()
-    for queue in (keys.events.dead, keys.alerts.dead):
-        add_dead(dead, (text(item) for item in client.lrange(queue, 0, -1)), prefix)
+    for shard in shards:
+        for queue in (shard.keys.events.dead, shard.keys.alerts.dead):
+            add_dead(dead, (text(item) for item in shard.client.lrange(queue, 0, -1)), prefix)
     return dead
 
 

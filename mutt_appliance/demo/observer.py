@@ -6,18 +6,17 @@ import time
 import urllib.error
 import urllib.request
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from mutt_appliance.demo.places import Places
 from mutt_appliance.demo.receiver import Receiver
 from mutt_appliance.queueing.client import RedisError
-from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.scripts import text
+from mutt_appliance.queueing.shards import BlockingShard
 
 HISTORY_KEPT: Final = 60
 METRICS_TIMEOUT_SECS: Final = 1.0
@@ -84,10 +83,9 @@ class Snapshot:
 class Observer:
     """Looks at the appliance from outside, as any operator can: its metrics and its Redis."""
 
-    def __init__(self, places: Places, client: redis.Redis, keys: KeySpace, receiver: Receiver) -> None:
+    def __init__(self, places: Places, shards: Iterable[BlockingShard], receiver: Receiver) -> None:
         self._places = places
-        self._client = client
-        self._keys = keys
+        self._shards = shards
         self._receiver = receiver
         self._samples: dict[str, Samples] = {}
         self._looked = time.monotonic()
@@ -126,24 +124,8 @@ class Observer:
         return int(sum(total(samples, name) for name in names))
 
     def depths(self) -> Depths:
-        """Queue depths in one round trip, and one for each worker's list. Raises redis.RedisError."""
-        keys = self._keys
-        held = []
-        for queue in (keys.events, keys.alerts):
-            lists = [queue.processing(text(name)) for name in self._client.smembers(queue.workers)]
-            held.append(sum(int(self._client.llen(name)) for name in lists))
-        with self._client.pipeline(transaction=False) as pipe:
-            for name in (
-                keys.ingest_queue,
-                keys.alert_queue,
-                keys.ingest_dead,
-                keys.events.dead,
-                keys.alerts.dead,
-            ):
-                pipe.llen(name)
-            pipe.zcard(keys.retry)
-            ingest, alerts, dead_ingest, dead_alerter, dead_moog, retrying = pipe.execute()
-        return Depths(ingest, held[0], alerts, held[1], retrying, dead_ingest, dead_alerter, dead_moog)
+        """Queue depths: for each shard a round trip, and one for each worker's list. Raises redis.RedisError."""
+        return Depths(*map(sum, zip(*map(_depths_of, self._shards), strict=True)))
 
     def _ask(self, field_name: str) -> Samples | None:
         try:
@@ -152,6 +134,25 @@ class Observer:
                 return parse_metrics(answer.read().decode())
         except (OSError, urllib.error.URLError, ValueError):
             return None
+
+
+def _depths_of(shard: BlockingShard) -> tuple[int, ...]:
+    keys, held = shard.keys, []
+    for queue in (keys.events, keys.alerts):
+        names: Any = shard.client.smembers(queue.workers)
+        held.append(sum(int(shard.client.llen(queue.processing(text(name)))) for name in names))
+    with shard.client.pipeline(transaction=False) as pipe:
+        for name in (
+            keys.ingest_queue,
+            keys.alert_queue,
+            keys.ingest_dead,
+            keys.events.dead,
+            keys.alerts.dead,
+        ):
+            pipe.llen(name)
+        pipe.zcard(keys.retry)
+        ingest, alerts, dead_ingest, dead_alerter, dead_moog, retrying = pipe.execute()
+    return (ingest, held[0], alerts, held[1], retrying, dead_ingest, dead_alerter, dead_moog)
 
 
 def parse_metrics(exposition: str) -> Samples:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-import redis
 from rich.console import Console
 from rich.live import Live
 
@@ -38,8 +37,8 @@ from mutt_appliance.demo.receiver import Receiver
 from mutt_appliance.demo.sample_rules import load_samples
 from mutt_appliance.demo.traffic import Traffic
 from mutt_appliance.demo.view import View
-from mutt_appliance.queueing.client import RedisError, blocking_client
-from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.client import RedisError
+from mutt_appliance.queueing.shards import blocking_shards
 from mutt_appliance.secrets import load_secrets_file
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.store.pool import Database
@@ -117,12 +116,11 @@ class Session:
         places.env_file.write_text(env_text(settings_of(places, options.rate)), encoding="utf-8")
         self._settings = load({}, places.env_file).settings
         self._secrets = load_secrets_file(places.secrets_file)
-        self._keys = KeySpace(self._settings)
-        self._client: redis.Redis = blocking_client(self._settings, self._secrets, "demo")
+        self._shards = blocking_shards(self._settings, self._secrets, "demo")
         self._database = Database(self._settings, self._secrets, "mutt demo")
         self._receiver = Receiver(self._secrets.moog_api_key, places.receiver_port)
         self._appliance = Appliance(places, clean_environment(os.environ))
-        self._observer = Observer(places, self._client, self._keys, self._receiver)
+        self._observer = Observer(places, self._shards, self._receiver)
         self._maker = MessageMaker(random_source.token_hex(4))
         url = places.url("server_port_ingestor", "/ingest")
         self._traffic = Traffic(url, self._secrets.ingest_api_key, options.rate, self._maker)
@@ -143,7 +141,8 @@ class Session:
             await self._appliance.stop(at_once=self._stop.at_once.is_set())
             await asyncio.to_thread(self._receiver.stop)
             self._database.close()
-            self._client.close()
+            for shard in self._shards:
+                shard.client.close()
         if account is None:
             self._say("stopped at once; nothing was counted")
             return 0
@@ -239,7 +238,7 @@ class Session:
             audited=read_audited(self._database, self._maker.prefix),
             unhandled=counters.total() - self._before,
             patterns=len(counters),
-            dead=read_dead(self._client, self._keys, self._maker.prefix),
+            dead=read_dead(self._shards, self._maker.prefix),
             delivered=frozenset(self._receiver.delivered),
             deliveries=self._receiver.deliveries,
             retried=snapshot.counters.retried,
@@ -248,7 +247,7 @@ class Session:
         )
 
     def _unhandled(self) -> Counter[str]:
-        return read_unhandled(self._client, self._keys)
+        return read_unhandled(self._shards)
 
     async def _or_stop(self, work: Awaitable[T]) -> T:
         """The result of `work`, unless Ctrl-C comes first."""

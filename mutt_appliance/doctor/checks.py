@@ -18,6 +18,7 @@ from mutt_appliance.doctor.host import (
 from mutt_appliance.doctor.outside import check_moogsoft, check_vault
 from mutt_appliance.doctor.presented import check_store_certificates
 from mutt_appliance.doctor.redis_store import check_redis
+from mutt_appliance.doctor.shards import check_shards
 
 CHECKS = (
     Check("config", "Configuration", check_configuration),
@@ -32,6 +33,7 @@ CHECKS = (
     Check("unpack", "Appliance", check_unpacking),
     Check("embedded", "Stores", check_programs),
     Check("redis", "Stores", check_redis),
+    Check("redis", "Stores", check_shards),
     Check("database", "Stores", check_database),
     Check("presented", "Stores", check_store_certificates),
     Check("rsyslog", "In front", check_rsyslog),

@@ -1,15 +1,16 @@
-"""Redis: reachable, new enough, never evicts, persistent, writable, quick."""
+"""Redis: reachable, new enough, never evicts, persistent, writable, replicated, quick; Sentinels and cluster nodes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mutt_appliance.doctor.findings import Finding
 from mutt_appliance.doctor.patient import Patient
-from mutt_appliance.queueing.client import RedisError, blocking_client
+from mutt_appliance.queueing.client import RedisError, blocking_client, locator_of
+from mutt_appliance.queueing.locating import Heard, Witnesses
 
 OLDEST = (6, 2)
 SLOW_MS = 20.0
@@ -29,11 +30,14 @@ class RedisFacts:
 
 def check_redis(patient: Patient) -> Iterator[Finding]:
     """The Redis of the settings."""
-    address = patient.settings.redis_address
-    where = address if address.startswith("/") else f"{address}:{patient.settings.redis_port}"
+    where = patient.settings.redis_where
     if patient.settings.embedded and patient.down:
         yield Finding("redis.reachable", "n/a", "the embedded Redis runs with the appliance, which is down")
         return
+    locator = locator_of(patient.hurried, patient.secrets)
+    if isinstance(locator, Witnesses):
+        kind = "Sentinels" if patient.settings.redis_sentinels else "cluster nodes"
+        yield from judge_witnesses(kind, locator.hear())
     try:
         facts = _read(patient)
     except (RedisError, OSError) as error:
@@ -43,11 +47,14 @@ def check_redis(patient: Patient) -> Iterator[Finding]:
             f"Redis at {where}: {error}",
             "see redis:0 in mutt-ctl status; run this as root or as the user that runs MUTT"
             if patient.settings.embedded
-            else "check REDIS_HOST, REDIS_PORT, REDIS_TLS_ENABLED, REDIS_USER, and REDIS_PASS in the secrets file",
+            else "check REDIS_HOST (or REDIS_SENTINELS, REDIS_CLUSTER_NODES), REDIS_PORT, REDIS_TLS_ENABLED, "
+            "REDIS_USER, and REDIS_PASS in the secrets file",
         )
         return
     yield Finding("redis.reachable", "ok", f"Redis at {where} answers")
     yield from judge_redis(facts)
+    if not patient.settings.embedded:
+        yield judge_replicas(facts.info, patient.settings.redis_wait_replicas)
 
 
 def _read(patient: Patient) -> RedisFacts:
@@ -94,7 +101,10 @@ def judge_redis(facts: RedisFacts) -> Iterator[Finding]:
         yield Finding("redis.role", "ok", f"master with {info.get('connected_slaves', 0)} replicas")
     else:
         yield Finding(
-            "redis.role", "error", f"it is a {role} and takes no writes", "let REDIS_HOST name the master"
+            "redis.role",
+            "error",
+            f"it is a {role} and takes no writes",
+            "let REDIS_HOST name the master, or REDIS_SENTINELS those who know it",
         )
     slow = facts.ping_ms > SLOW_MS
     yield Finding(
@@ -104,6 +114,63 @@ def judge_redis(facts: RedisFacts) -> Iterator[Finding]:
         "each batch waits for several: bring Redis nearer, or look for slow commands" if slow else "",
     )
     yield judge_clock("redis.clock", "Redis", facts.ahead_secs)
+
+
+def judge_witnesses(kind: str, heard: Sequence[Heard]) -> Iterator[Finding]:
+    """Whether enough Sentinels, or cluster nodes, answer, and whether they agree on the master."""
+    identity = "redis." + kind.replace(" ", "-").lower()
+    words = [each.word for each in heard if each.word is not None]
+    silent = "; ".join(f"{each.witness}: {each.trouble}" for each in heard if each.word is None)
+    seen = f"{len(words)} of {len(heard)} {kind} name a master" + (f" ({silent})" if silent else "")
+    if not silent:
+        yield Finding(identity, "ok", seen)
+    else:
+        few = 2 * len(words) <= len(heard)
+        yield Finding(
+            identity,
+            "error" if few else "warning",
+            seen,
+            f"start the {kind} that are down, and check the user and password that MUTT has for them"
+            + (": so few cannot change the master" if few and kind == "Sentinels" else ""),
+        )
+    if words:
+        masters = sorted({str(word.master) for word in words})
+        yield Finding(
+            f"{identity}-agree",
+            "warning" if len(masters) > 1 else "ok",
+            f"the master is {' or '.join(masters)}",
+            "wait for the failover to end; else compare their configurations" if len(masters) > 1 else "",
+        )
+
+
+def judge_replicas(info: Mapping[str, Any], wanted: int) -> Finding:
+    """Whether a failover has somewhere to go, and what is acknowledged survives it."""
+    states = (
+        value for name, value in info.items() if name.startswith("slave") and isinstance(value, Mapping)
+    )
+    following = sum(state.get("state") == "online" for state in states)
+    if following < wanted:
+        return Finding(
+            "redis.replicas",
+            "error",
+            f"{following} replicas follow, REDIS_WAIT_REPLICAS={wanted}: every event is answered with 503",
+            "start the replicas",
+        )
+    if wanted and following == wanted:
+        return Finding(
+            "redis.replicas",
+            "warning",
+            f"{following} replicas follow, REDIS_WAIT_REPLICAS={wanted}: the loss of one stops the intake of events",
+            "have one replica more than REDIS_WAIT_REPLICAS",
+        )
+    if following and "min_slaves_good_slaves" not in info:
+        return Finding(
+            "redis.replicas",
+            "warning",
+            f"{following} replicas follow, and a master that was cut off from them would go on taking events",
+            "set min-replicas-to-write 1 (etc/redis/mutt-redis.conf)",
+        )
+    return Finding("redis.replicas", "ok", f"{following} replicas follow")
 
 
 def _persistence(facts: RedisFacts) -> Finding:

@@ -63,9 +63,10 @@ class Refusal:
 
 @dataclass
 class Admission:
-    """A request sorted out: events to queue as (digest, JSON), their ids, refusals and their dead letters."""
+    """A request sorted out: events to queue as (digest, JSON), their hosts and ids, refusals and dead letters."""
 
     events: list[tuple[bytes, bytes]] = field(default_factory=list)
+    hostnames: list[str] = field(default_factory=list)
     event_ids: list[str] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     dead: list[bytes] = field(default_factory=list)
@@ -82,20 +83,23 @@ def admit(
     admission = Admission()
     for index, event in enumerate(parsed):
         try:
-            digest, payload, event_id = _admit_one(event, limits, correlation_id, received_at, may_hold_nul)
+            digest, payload, event_id, hostname = _admit_one(
+                event, limits, correlation_id, received_at, may_hold_nul
+            )
         except RefusedError as refused:
             reason = str(refused)
             admission.refused.append(Refusal(index, reason))
             admission.dead.append(dead_letter(_kept(event), reason, 0, "ingest", received_at))
         else:
             admission.events.append((digest, payload))
+            admission.hostnames.append(hostname)
             admission.event_ids.append(event_id)
     return admission
 
 
 def _admit_one(
     event: Any, limits: Limits, correlation_id: str, received_at: str, may_hold_nul: bool
-) -> tuple[bytes, bytes, str]:
+) -> tuple[bytes, bytes, str, str]:
     if type(event) is not dict:
         if isinstance(event, Unreadable):
             raise RefusedError(event.reason)
@@ -150,7 +154,7 @@ def _admit_one(
         )
     if may_hold_nul and _holds_nul(event):
         raise RefusedError("the event holds a NUL character (\\u0000), which cannot be stored: remove it")
-    return digest, payload, event_id
+    return digest, payload, event_id, hostname or ""
 
 
 def _check_required(name: str, value: object) -> None:

@@ -42,9 +42,11 @@ async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 
 class Turning(Protocol):
-    """Something with a loop that notes when it last turned (monotonic seconds)."""
+    """Something with loops."""
 
-    turned_at: float
+    @property
+    def turned_at(self) -> float:
+        """When the one that turned last of all did (monotonic seconds)."""
 
 
 async def keep_beating(child: Child, loop: Turning) -> None:

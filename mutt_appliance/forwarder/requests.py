@@ -24,7 +24,7 @@ STATUS_OF_OUTCOME = {"done": "success", "dead": "dlq", "retry": "error"}
 
 
 class Requests:
-    """Begins requests and puts their results into the holdings; `on_end` is called after each."""
+    """Begins requests and puts their results into the holdings that their jobs came from."""
 
     def __init__(
         self,
@@ -32,21 +32,17 @@ class Requests:
         live: LiveSettings,
         sender: Sender,
         metrics: ForwarderMetrics,
-        holdings: Holdings,
-        on_end: Callable[[], None],
     ) -> None:
         self._child = child
         self._live = live
         self._sender = sender
         self._metrics = metrics
-        self._holdings = holdings
-        self._on_end = on_end
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures_in_a_row = 0
 
-    def begin(self, jobs: list[Job], group: asyncio.TaskGroup) -> None:
-        """Post `jobs` in one request, as a task of `group`."""
-        task = group.create_task(self._request(jobs))
+    def begin(self, holdings: Holdings, on_end: Callable[[], None], group: asyncio.TaskGroup) -> None:
+        """Post the next jobs of `holdings` in one request, as a task of `group`; `on_end` is called after it."""
+        task = group.create_task(self._request(holdings.next_batch(), holdings, on_end))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -62,7 +58,7 @@ class Requests:
             if number:
                 self._metrics.alerts.labels(status).inc(number)
 
-    async def _request(self, jobs: list[Job]) -> None:
+    async def _request(self, jobs: list[Job], holdings: Holdings, on_end: Callable[[], None]) -> None:
         started = time.perf_counter()
         verdict = await self._sender.post(body_of(jobs, self._live.current))
         self._metrics.latency.observe(time.perf_counter() - started)
@@ -72,10 +68,10 @@ class Requests:
             log.warning(
                 "batch refused, its alerts are sent one by one", reason=verdict.words, alerts=len(jobs)
             )
-            self._holdings.send_singly(jobs)
+            holdings.send_singly(jobs)
         else:
-            self._holdings.finish([self._conclude(job, verdict) for job in jobs])
-        self._on_end()
+            holdings.finish([self._conclude(job, verdict) for job in jobs])
+        on_end()
 
     def _conclude(self, job: Job, verdict: Verdict) -> Outcome:
         settings = self._live.current

@@ -17,11 +17,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from mutt_appliance.config import Settings
 from mutt_appliance.events.admission import Admission, Limits, admit
 from mutt_appliance.ingestor.body import BodyTooLargeError, BodyUnreadableError, split_events, unpack
-from mutt_appliance.ingestor.group_commit import GroupCommit, OverloadedError
+from mutt_appliance.ingestor.doors import Doors
+from mutt_appliance.ingestor.group_commit import OverloadedError
 from mutt_appliance.ingestor.rates import AcceptedCounter
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import now_rfc3339
-from mutt_appliance.queueing.intake import Intake, IntakeResult
+from mutt_appliance.queueing.errors import ReplicasMissingError
+from mutt_appliance.queueing.intake import IntakeResult
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import IngestorMetrics, observe_all
 
@@ -50,14 +52,14 @@ class IngestHandler:
         self,
         settings: Settings,
         api_key: str,
-        commit: GroupCommit,
+        doors: Doors,
         metrics: IngestorMetrics,
         accepted: AcceptedCounter,
     ) -> None:
         self._settings = settings
         self._key = api_key.encode()
         self._limits = Limits.of(settings)
-        self._commit = commit
+        self._doors = doors
         self._metrics = metrics
         self._accepted = accepted
         self._ok = metrics.requests.labels(status="success", reason="")
@@ -162,7 +164,12 @@ class IngestHandler:
 
     async def _queue(self, admission: Admission) -> IntakeResult:
         try:
-            result = await self._commit.submit(Intake(admission.events, admission.dead))
+            result = await self._doors.submit(admission)
+        except ReplicasMissingError as error:
+            text = (
+                f"Redis may lose the events if it fails now: {error}: send them again, with the same event_id"
+            )
+            raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "replicas", text) from error
         except (RedisError, OSError) as error:
             text = "Redis is not reachable: nothing was queued for certain, send the events again"
             raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "redis", text) from error
@@ -173,8 +180,9 @@ class IngestHandler:
             # Otherwise the depths follow once a second: to write them costs more than to check an event.
             self._metrics.queue_depth.set(result.queue_depth)
             self._metrics.dlq_depth.set(result.dead_depth)
+            place = "ingest queue" if self._settings.redis_shards == 1 else "ingest queue of a shard"
             text = (
-                f"the ingest queue is full ({result.queue_depth} events, MAX_INGEST_QUEUE_SIZE="
+                f"the {place} is full ({result.queue_depth} events, MAX_INGEST_QUEUE_SIZE="
                 f"{self._settings.max_ingest_queue_size}): send the events again"
             )
             raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "queue_full", text)

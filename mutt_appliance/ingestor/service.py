@@ -8,24 +8,19 @@ import contextlib
 import uvloop
 from aiohttp import web
 
-from mutt_appliance.ingestor.group_commit import GroupCommit
+from mutt_appliance.ingestor.doors import Doors
 from mutt_appliance.ingestor.handler import IngestHandler
 from mutt_appliance.ingestor.rates import AcceptedCounter
+from mutt_appliance.ingestor.upkeep import Upkeep
 from mutt_appliance.process import Child, look_less_for_cycles
-from mutt_appliance.queueing.client import RedisError, async_client
-from mutt_appliance.queueing.intake import IngestQueue
-from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.shards import async_shards, close_all
 from mutt_appliance.telemetry.endpoints import BACKLOG, add_endpoints
-from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import IngestorMetrics, TlsMetrics
 from mutt_appliance.tls.inventory import ingest_door
 from mutt_appliance.tls.live import open_door
 from mutt_appliance.tls.watch import CertificateWatch
 
-log = get_logger("ingestor")
 TICK_SECS = 0.5
-# Above this share of the cap the queue is reported as nearly full.
-NEARLY_FULL = 0.9
 
 
 def run(child: Child) -> None:
@@ -36,15 +31,15 @@ def run(child: Child) -> None:
 
 async def _serve(child: Child) -> None:
     settings = child.settings
-    keys = KeySpace(settings)
-    client = async_client(settings, child.secrets, child.name)
+    shards = async_shards(settings, lambda: child.secrets, child.name)
     metrics = IngestorMetrics()
+    accepted = AcceptedCounter(shards.home)
+    doors = Doors(shards, settings)
+    upkeep = Upkeep(child, shards.home, doors, accepted)
+    handler = IngestHandler(settings, child.secrets.ingest_api_key, doors, metrics, accepted)
     tls = TlsMetrics()
     door = open_door(ingest_door(settings), tls)
     certificates = CertificateWatch(child, door, tls)
-    accepted = AcceptedCounter(client, keys)
-    commit = GroupCommit(IngestQueue(client, keys, settings))
-    handler = IngestHandler(settings, child.secrets.ingest_api_key, commit, metrics, accepted)
 
     app = web.Application(client_max_size=settings.ingest_max_body_bytes)
     app.router.add_post("/ingest", handler.handle)
@@ -69,7 +64,8 @@ async def _serve(child: Child) -> None:
         certificates.reload()
 
     child.bind_loop(asyncio.get_running_loop(), stopping.set, reload)
-    await _tick(child, handler, accepted, metrics)
+    await upkeep.start()
+    _tell(child, handler, doors, metrics)
     certificates.turn()
     look_less_for_cycles()
     child.ready()
@@ -77,47 +73,17 @@ async def _serve(child: Child) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
         certificates.turn()
-        await _tick(child, handler, accepted, metrics)
+        _tell(child, handler, doors, metrics)
     handler.draining = True
     await runner.cleanup()
-    await _tick(child, handler, accepted, metrics)
-    await client.aclose()
+    await upkeep.stop()
+    _tell(child, handler, doors, metrics)
+    await close_all(shards)
 
 
-async def _tick(
-    child: Child, handler: IngestHandler, accepted: AcceptedCounter, metrics: IngestorMetrics
-) -> None:
-    """Twice a second: beat; tell the metrics; flush the counters at most once a second; see how Redis is."""
+def _tell(child: Child, handler: IngestHandler, doors: Doors, metrics: IngestorMetrics) -> None:
+    """Twice a second: tell the metrics, and beat."""
     handler.tell_metrics()
-    now = asyncio.get_running_loop().time()
-    if now - accepted.flushed_at >= 1.0 or child.stopping.is_set():
-        accepted.flushed_at = now
-        try:
-            async with asyncio.timeout(child.settings.redis_timeout):
-                queue_depth, dead_depth = await accepted.flush()
-        except (RedisError, OSError, TimeoutError) as error:
-            text = f"{child.settings.redis_address} does not answer: {type(error).__name__}"
-            if child.health.set("redis", False, text):
-                log.error("redis is away, events are refused with 503", error=str(error))
-        else:
-            metrics.queue_depth.set(queue_depth)
-            metrics.dlq_depth.set(dead_depth)
-            if child.health.set("redis", True):
-                log.info("redis answers")
-            _queue_health(child, queue_depth)
+    metrics.queue_depth.set(doors.depth)
+    metrics.dlq_depth.set(doors.dead_depth)
     child.beat()
-
-
-def _queue_health(child: Child, depth: int) -> None:
-    cap = child.settings.max_ingest_queue_size
-    child.health.fact("ingest_queue_depth", depth)
-    if depth >= cap:
-        child.health.set(
-            "ingest_queue", False, f"full: MAX_INGEST_QUEUE_SIZE={cap}; events are refused with 503"
-        )
-    elif depth >= NEARLY_FULL * cap:
-        child.health.set(
-            "ingest_queue", True, f"nearly full: over {NEARLY_FULL:.0%} of MAX_INGEST_QUEUE_SIZE={cap}"
-        )
-    else:
-        child.health.set("ingest_queue", True)

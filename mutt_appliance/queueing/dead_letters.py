@@ -6,18 +6,17 @@ A letter is named by the SHA-1 of its bytes: whoever was quicker has taken it, a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Self
 
 import orjson
-import redis.asyncio
 import uuid_utils
 
 from mutt_appliance.events.admission import Limits, Unreadable, admit
 from mutt_appliance.queueing.dead_letter import now_rfc3339
-from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.scripts import script_source
+from mutt_appliance.queueing.shards import AsyncShard
 
 QueueName = Literal["ingest", "alerter", "moog"]
 QUEUES: Final[tuple[QueueName, ...]] = ("ingest", "alerter", "moog")
@@ -31,7 +30,10 @@ class NotReplayableError(Exception):
 
 @dataclass(frozen=True)
 class Letter:
-    """A dead letter: `raw` as it lies in Redis, `payload` as JSON or, where it is none, as text."""
+    """A dead letter: `raw` as it lies in Redis, `payload` as JSON or, where it is none, as text.
+
+    `shard` is the number of the shard in which it lies, and in which it is replayed.
+    """
 
     raw: bytes
     reason: str
@@ -39,6 +41,7 @@ class Letter:
     attempts: int | None
     source: str
     payload: Any
+    shard: int = 0
 
     @property
     def id(self) -> str:
@@ -80,14 +83,14 @@ def _shown(letter: Letter) -> str:
     return letter.payload if isinstance(letter.payload, str) else orjson.dumps(letter.payload).decode()
 
 
-def read_letter(raw: bytes) -> Letter:
+def read_letter(raw: bytes, shard: int = 0) -> Letter:
     """A letter as it lies in the queue; one that is none of ours is shown as it is."""
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError:
         document = None
     if not isinstance(document, dict) or "payload" not in document:
-        return Letter(raw, "not a dead letter of MUTT", None, None, "", raw.decode("utf-8", "replace"))
+        return Letter(raw, "not a dead letter of MUTT", None, None, "", raw.decode("utf-8", "replace"), shard)
     attempts = document.get("attempts")
     failed_at = document.get("failed_at")
     return Letter(
@@ -97,6 +100,7 @@ def read_letter(raw: bytes) -> Letter:
         attempts if type(attempts) is int else None,
         str(document.get("source", "")),
         document["payload"],
+        shard,
     )
 
 
@@ -131,24 +135,28 @@ def _parsed(text: str) -> Any:
         return Unreadable(text.encode("utf-8", "replace"), f"not valid JSON: {error}")
 
 
-class DeadLetters:
-    """One dead letter queue. Every method may raise redis.RedisError."""
+def _failed_at(letter: Letter | None) -> str:
+    return (letter and letter.failed_at) or ""
 
-    def __init__(self, client: redis.asyncio.Redis, keys: KeySpace, queue: QueueName) -> None:
-        self._client = client
-        self._keys = keys
+
+class Pile:
+    """The letters of one queue that lie in one shard. Every method may raise redis.RedisError."""
+
+    def __init__(self, shard: AsyncShard, queue: QueueName) -> None:
+        keys = shard.keys
+        self.shard = shard
         self.queue: QueueName = queue
         self._key = {"ingest": keys.ingest_dead, "alerter": keys.events.dead, "moog": keys.alerts.dead}[queue]
-        self._move = client.register_script(script_source("move_letters"))
+        self._move = shard.client.register_script(script_source("move_letters"))
 
     async def depth(self) -> int:
         """How many there are."""
-        return int(await self._client.llen(self._key))
+        return int(await self.shard.client.llen(self._key))
 
     async def page(self, offset: int, limit: int) -> list[Letter]:
         """Letters from `offset` on, the newest first."""
-        raws: Any = await self._client.lrange(self._key, offset, offset + limit - 1)
-        return [read_letter(raw) for raw in raws]
+        raws: Any = await self.shard.client.lrange(self._key, offset, offset + limit - 1)
+        return [read_letter(raw, self.shard.number) for raw in raws]
 
     async def newest_first(self, most: int) -> AsyncIterator[Letter]:
         """The newest `most` letters."""
@@ -161,15 +169,8 @@ class DeadLetters:
 
     async def oldest(self, left: int, limit: int) -> list[Letter]:
         """Up to `limit` letters, the oldest first, without the `left` oldest of all."""
-        raws: Any = await self._client.lrange(self._key, -(left + limit), -(left + 1))
-        return [read_letter(raw) for raw in reversed(raws)]
-
-    async def find(self, letter_id: str) -> Letter | None:
-        """The letter of that name."""
-        async for letter in self.newest_first(await self.depth()):
-            if letter.id == letter_id:
-                return letter
-        return None
+        raws: Any = await self.shard.client.lrange(self._key, -(left + limit), -(left + 1))
+        return [read_letter(raw, self.shard.number) for raw in reversed(raws)]
 
     async def replay(self, letters: Sequence[tuple[Letter, bytes]]) -> int:
         """Send letters on as what goes with them; returns how many were still there.
@@ -179,7 +180,7 @@ class DeadLetters:
         if not letters:
             return 0
         (way,) = {goes_to(self.queue, letter) for letter, _ in letters}
-        target = self._keys.alert_queue if way == "alerts" else self._keys.ingest_queue
+        target = self.shard.keys.alert_queue if way == "alerts" else self.shard.keys.ingest_queue
         args = [part for letter, item in letters for part in (letter.raw, item)]
         return int(await self._move(keys=[self._key, target], args=args))
 
@@ -189,28 +190,91 @@ class DeadLetters:
         return int(await self._move(keys=[self._key, self._key], args=args)) if args else 0
 
 
+class DeadLetters:
+    """One dead letter queue, of all shards together. Every method may raise redis.RedisError."""
+
+    def __init__(self, shards: Iterable[AsyncShard], queue: QueueName) -> None:
+        self.queue: QueueName = queue
+        self.piles = [Pile(shard, queue) for shard in shards]
+
+    async def depth(self) -> int:
+        """How many there are."""
+        return sum([await pile.depth() for pile in self.piles])
+
+    async def page(self, offset: int, limit: int) -> list[Letter]:
+        """Letters from `offset` on, the newest first."""
+        if len(self.piles) == 1:
+            return await self.piles[0].page(offset, limit)
+        letters = [letter async for letter in self.newest_first(offset + limit)]
+        return letters[offset:]
+
+    async def newest_first(self, most: int) -> AsyncIterator[Letter]:
+        """The newest `most` letters; those of different shards are put in order by the time they failed."""
+        sources = [pile.newest_first(most) for pile in self.piles]
+        heads = [await anext(source, None) for source in sources]
+        for _ in range(most):
+            left = [n for n, head in enumerate(heads) if head is not None]
+            if not left:
+                return
+            newest = max(left, key=lambda n: _failed_at(heads[n]))
+            letter = heads[newest]
+            heads[newest] = await anext(sources[newest], None)
+            if letter is not None:
+                yield letter
+
+    async def oldest_one(self) -> Letter | None:
+        """The oldest letter of all."""
+        found = [letter for pile in self.piles for letter in await pile.oldest(0, 1)]
+        return min(found, key=_failed_at, default=None)
+
+    async def find(self, letter_id: str) -> Letter | None:
+        """The letter of that name."""
+        async for letter in self.newest_first(await self.depth()):
+            if letter.id == letter_id:
+                return letter
+        return None
+
+    async def replay(self, letter: Letter, item: bytes) -> bool:
+        """Send a letter on as `item`, in its own shard; False if it was not there any more."""
+        return bool(await self._pile_of(letter).replay([(letter, item)]))
+
+    async def discard(self, letter: Letter) -> bool:
+        """Drop a letter; False if it was not there any more."""
+        return bool(await self._pile_of(letter).discard([letter]))
+
+    def _pile_of(self, letter: Letter) -> Pile:
+        return next(pile for pile in self.piles if pile.shard.number == letter.shard)
+
+
 Decide = Callable[[Letter], bytes | None]
 """What a letter becomes; None leaves it where it is."""
 
 
 @dataclass
 class Sweep:
-    """Goes through a queue from the oldest letter on, once, a chunk at a time; what stays is stepped over.
+    """Goes through a queue once, a chunk at a time, in each shard from the oldest letter on; what stays is passed.
 
-    It looks at `most` letters, so that one that fails again at once is not met again.
+    It looks at as many letters as there were in the beginning, so that one that fails again at once is not met again.
     """
 
     letters: DeadLetters
     wanted: LetterFilter
-    most: int
+    most: int = 0
     looked_at: int = 0
     moved: int = 0
     failed: int = 0
+    _piles: list[tuple[Pile, int]] = field(default_factory=list)
     _left: int = 0
+
+    @classmethod
+    async def over(cls, letters: DeadLetters, wanted: LetterFilter) -> Self:
+        """A sweep over what lies there now."""
+        piles = [(pile, await pile.depth()) for pile in letters.piles]
+        return cls(letters, wanted, sum(depth for _, depth in piles), _piles=piles)
 
     async def replay_chunk(self, decide: Decide) -> bool:
         """Replay the next ones; False when there are no more."""
-        chunk = await self._next()
+        pile, chunk = await self._next()
         ways: dict[str, list[tuple[Letter, bytes]]] = {}
         stay = 0
         for letter in chunk:
@@ -220,20 +284,30 @@ class Sweep:
                 self.failed += self.wanted.takes(letter)
             else:
                 ways.setdefault(goes_to(self.letters.queue, letter), []).append((letter, item))
-        for listed in ways.values():
-            self.moved += await self.letters.replay(listed)
+        if pile is not None:
+            for listed in ways.values():
+                self.moved += await pile.replay(listed)
         self._left += stay
-        return bool(chunk) and self.looked_at < self.most
+        return pile is not None
 
     async def discard_chunk(self) -> bool:
         """Discard the next ones; False when there are no more."""
-        chunk = await self._next()
+        pile, chunk = await self._next()
         taken = [letter for letter in chunk if self.wanted.takes(letter)]
-        self.moved += await self.letters.discard(taken)
+        if pile is not None:
+            self.moved += await pile.discard(taken)
         self._left += len(chunk) - len(taken)
-        return bool(chunk) and self.looked_at < self.most
+        return pile is not None
 
-    async def _next(self) -> list[Letter]:
-        chunk = await self.letters.oldest(self._left, min(CHUNK, self.most - self.looked_at))
-        self.looked_at += len(chunk)
-        return chunk
+    async def _next(self) -> tuple[Pile | None, list[Letter]]:
+        """The next letters and the pile they lie in; None after the last pile."""
+        while self._piles:
+            pile, ahead = self._piles[0]
+            chunk = await pile.oldest(self._left, min(CHUNK, ahead)) if ahead else []
+            if chunk:
+                self._piles[0] = (pile, ahead - len(chunk))
+                self.looked_at += len(chunk)
+                return pile, chunk
+            del self._piles[0]
+            self._left = 0
+        return None, []

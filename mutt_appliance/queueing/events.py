@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import redis
 
@@ -21,6 +22,7 @@ from mutt_appliance.queueing.dead_letter import around_payload, now_rfc3339
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError, recover_call
 from mutt_appliance.queueing.scripts import script_source, text
+from mutt_appliance.queueing.shards import BlockingShard
 
 # From this many lost workers on an event is claimed alone; the scripts have the same number.
 SUSPECT_AFTER = 2
@@ -76,6 +78,33 @@ class UnhandledPolicy:
     expiry_secs: int
 
 
+@dataclass(frozen=True)
+class Shedding:
+    """From which depth of all alert queues on alerts go to the dead letters (0: never), `elsewhere` being
+    the depth of those of other shards."""
+
+    threshold: int = 0
+    elsewhere: int = 0
+
+    @property
+    def from_depth(self) -> int:
+        """Depth of the own alert queue from which on they do, -1 for never."""
+        return max(0, self.threshold - self.elsewhere) if self.threshold else -1
+
+
+NO_SHEDDING = Shedding()
+
+
+def wait_until_filled(shard: BlockingShard, timeout_secs: float) -> bool:
+    """Wait until there is something in the ingest queue, and leave it there. May raise redis.RedisError.
+
+    The next one out is taken off the queue and put back where it was, in one step of Redis (6.2 and later).
+    """
+    queue = shard.keys.ingest_queue
+    answer: Any = shard.client.blmove(queue, queue, timeout_secs, src="RIGHT", dest="RIGHT")  # type: ignore[arg-type]
+    return answer is not None
+
+
 class EventQueue:
     """One alerter's view of the ingest queue. Every method may raise redis.RedisError.
 
@@ -93,6 +122,8 @@ class EventQueue:
         self._recover = client.register_script(script_source("recover"))
         self._claim = client.register_script(script_source("claim"))
         self._settle = client.register_script(script_source("settle_events"))
+        # Number, newest and oldest of what was claimed last: what a settlement is about.
+        self._batch: tuple[int, bytes, bytes] = (0, b"", b"")
 
     def register(self) -> int:
         """Take the lease; returns how many items of a former holder went back. Raises NameTakenError."""
@@ -126,6 +157,7 @@ class EventQueue:
         if not answer:
             raise LeaseLostError(self._lease.worker)
         items, deaths, ingest_depth, alert_depth, dead_depth = answer
+        self._batch = (len(items), items[0], items[-1]) if items else (0, b"", b"")
         items.reverse()
         return Claim(items, int(deaths), int(ingest_depth), int(alert_depth), int(dead_depth))
 
@@ -134,10 +166,12 @@ class EventQueue:
         source, processing = self._lease.queue.source, self._lease.processing
         return self._client.brpoplpush(source, processing, timeout=timeout_secs) is not None
 
-    def settle(self, settlement: Settlement, policy: UnhandledPolicy, shed_from_depth: int = 0) -> Settled:
-        """Settle the claimed batch. Raises LeaseLostError, and then nothing was done.
+    def settle(
+        self, settlement: Settlement, policy: UnhandledPolicy, shedding: Shedding = NO_SHEDDING
+    ) -> Settled:
+        """Settle the batch that was claimed last. Raises LeaseLostError, and then nothing was done.
 
-        With `shed_from_depth` alerts go to the dead letters while the alert queue is that deep.
+        That is so too after a failover to a replica that has not heard of the claim.
         """
         queue = self._lease.queue
         keys = [
@@ -145,13 +179,14 @@ class EventQueue:
             queue.source, queue.suspects, *activity_keys(self._keys, time.time()),
         ]  # fmt: skip
         activity = settlement.activity
-        reason = f"shed: the alert queue was at or above ALERTER_QUEUE_SHED_THRESHOLD={shed_from_depth}"
+        reason = f"shed: the alert queue was at or above ALERTER_QUEUE_SHED_THRESHOLD={shedding.threshold}"
         before, after = around_payload(reason, 0, "alerter-shed")
         args: list[bytes | str | int] = [
-            self._lease.token, self._lease.ttl_ms, len(settlement.alerts), len(settlement.dead), shed_from_depth,
+            self._lease.token, self._lease.ttl_ms, len(settlement.alerts), len(settlement.dead),
+            shedding.from_depth,
             before, after, policy.threshold, policy.expiry_secs, now_rfc3339(),
             len(activity.rules), len(activity.hosts), HOURS.keep_secs, DAYS.keep_secs,
-            HOSTS_MOST, PATTERNS_MOST, SAMPLE_MAX_BYTES,
+            HOSTS_MOST, PATTERNS_MOST, SAMPLE_MAX_BYTES, *self._batch,
             *settlement.alerts, *settlement.dead, *activity.flat(),
         ]  # fmt: skip
         last = settlement.size - 1

@@ -26,9 +26,13 @@
     mutt:hosts:1h:{n}                 zset    hosts by their events in window number n
     mutt:patterns:1h:{n}              zset    hashes of patterns of unmatched events by their number
     mutt:samples:1h:{n}               hash    one such event for each of these patterns
+    mutt:shards                       zset    numbers of the shards that were ever in use, by the time (s) an
+                                              ingestor last had each in its configuration
 
-Scripts touch several keys at once, so on Redis Cluster all of them need one hash tag; REDIS_HASH_TAG
-puts it in front of each.
+Scripts touch several keys at once, so on Redis Cluster all of them need one hash tag, which `shard_tag` puts
+in front of each. With REDIS_SHARDS=n all of this exists n times, each under a tag of its own. What is there
+once for the whole appliance lies in shard 0, which is therefore called home: config, changes, sessions and
+sign-ins, the rate limit, replays, the counts of accepted events, and mutt:shards.
 """
 
 from __future__ import annotations
@@ -36,6 +40,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mutt_appliance.config import Settings
+
+CLUSTER_HASH_TAG = "mutt"
+
+
+def shard_tag(settings: Settings, shard: int) -> str:
+    """Hash tag of a shard, empty for none: mutt, mutt-1, mutt-2, … or the same with REDIS_HASH_TAG.
+
+    Shard 0 has none outside a Cluster without REDIS_HASH_TAG, so that its keys are what they always were.
+    """
+    tag = settings.redis_hash_tag or (CLUSTER_HASH_TAG if settings.redis_cluster_nodes else "")
+    return tag if shard == 0 else f"{tag or CLUSTER_HASH_TAG}-{shard}"
 
 
 @dataclass(frozen=True)
@@ -71,10 +86,11 @@ class WorkQueue:
 
 
 class KeySpace:
-    """All keys of one appliance, under its hash tag if it has one."""
+    """All keys of one shard, under its hash tag if it has one."""
 
-    def __init__(self, settings: Settings) -> None:
-        tag = f"{{{settings.redis_hash_tag}}}" if settings.redis_hash_tag else ""
+    def __init__(self, settings: Settings, shard: int = 0) -> None:
+        name = shard_tag(settings, shard)
+        tag = f"{{{name}}}" if name else ""
         self.ingest_queue = tag + settings.ingest_queue_name
         self.ingest_dead = tag + settings.ingest_dlq_name
         self.alert_queue = tag + settings.alert_queue_name
@@ -82,6 +98,7 @@ class KeySpace:
         self.traced = tag + "mutt:traced"
         self.config = tag + "mutt:config"
         self.changes = tag + "mutt:changes"
+        self.shards = tag + "mutt:shards"
         self._activity_prefix = tag + "mutt"
         self._session_prefix = tag + "mutt:session"
         self._signin_prefix = tag + "mutt:signin"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-import redis.asyncio
 
 from mutt_appliance.queueing.activity import DAYS, HOURS
-from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.scripts import text
+from mutt_appliance.queueing.shards import AsyncShard
 from mutt_appliance.telemetry.rates import Window
 
 HOURS_SHOWN: Final = 24
@@ -42,15 +42,12 @@ class Pattern:
 
 
 class ActivityReader:
-    """Reads the windows of Redis and adds them up."""
+    """Reads the windows of all shards and adds them up."""
 
-    def __init__(
-        self, client: redis.asyncio.Redis, keys: KeySpace, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._client = client
-        self._keys = keys
+    def __init__(self, shards: Iterable[AsyncShard], clock: Callable[[], float] = time.time) -> None:
+        self._shards = shards
         self._clock = clock
-        self._past: dict[tuple[str, str], tuple[range, Counter[str]]] = {}
+        self._past: dict[tuple[str, str], tuple[range, frozenset[int], Counter[str]]] = {}
 
     async def hits(self) -> dict[int, Hits]:
         """Hits by rule id. Raises redis.RedisError."""
@@ -75,14 +72,22 @@ class ActivityReader:
         if not counts:
             return []
         digests = [digest for digest, _ in counts]
-        async with self._client.pipeline(transaction=False) as pipe:
-            for number in self._numbers(HOURS, HOURS_SHOWN):
-                pipe.hmget(self._keys.activity("samples", HOURS.name, number), digests)
-            answers = await pipe.execute()
         samples: dict[str, Any] = {}
-        for answer in answers:
-            samples |= {digest: raw for digest, raw in zip(digests, answer, strict=True) if raw is not None}
+        for found in await asyncio.gather(*(self._samples(shard, digests) for shard in self._shards)):
+            samples |= found
         return [Pattern(digest, count, _event(samples.get(digest))) for digest, count in counts]
+
+    async def _samples(self, shard: AsyncShard, digests: Sequence[str]) -> dict[str, Any]:
+        async with shard.client.pipeline(transaction=False) as pipe:
+            for number in self._numbers(HOURS, HOURS_SHOWN):
+                pipe.hmget(shard.keys.activity("samples", HOURS.name, number), digests)
+            answers = await pipe.execute()
+        return {
+            digest: raw
+            for answer in answers
+            for digest, raw in zip(digests, answer, strict=True)
+            if raw is not None
+        }
 
     def _numbers(self, window: Window, windows: int) -> range:
         last = int(self._clock()) // window.length_secs
@@ -93,18 +98,27 @@ class ActivityReader:
         numbers = self._numbers(window, windows)
         over = int(self._clock() - FINAL_AFTER_SECS) // window.length_secs
         past = range(numbers.start, over)
+        shards = frozenset(shard.number for shard in self._shards)
         kept = self._past.get((what, window.name))
-        if kept is None or kept[0] != past:
-            kept = (past, await self._read(what, window, past))
+        if kept is None or kept[:2] != (past, shards):
+            kept = (past, shards, await self._read(what, window, past))
             self._past[what, window.name] = kept
-        total = kept[1].copy()
+        total = kept[2].copy()
         total.update(await self._read(what, window, range(over, numbers.stop)))
         return total
 
     async def _read(self, what: str, window: Window, numbers: range) -> Counter[str]:
-        async with self._client.pipeline(transaction=False) as pipe:
+        total: Counter[str] = Counter()
+        for part in await asyncio.gather(
+            *(self._read_shard(shard, what, window, numbers) for shard in self._shards)
+        ):
+            total.update(part)
+        return total
+
+    async def _read_shard(self, shard: AsyncShard, what: str, window: Window, numbers: range) -> Counter[str]:
+        async with shard.client.pipeline(transaction=False) as pipe:
             for number in numbers:
-                key = self._keys.activity(what, window.name, number)
+                key = shard.keys.activity(what, window.name, number)
                 if what == "hits":
                     pipe.hgetall(key)
                 else:

@@ -40,8 +40,7 @@ async def begin(stores: Stores, queue: QueueName, wanted: LetterFilter, person: 
     lock = stores.keys.replay(queue) + ":lock"
     if not await stores.redis.set(lock, token, nx=True, ex=LOCK_SECS):
         return False
-    letters = DeadLetters(stores.redis, stores.keys, queue)
-    sweep = Sweep(letters, wanted, await letters.depth())
+    sweep = await Sweep.over(DeadLetters(stores.shards, queue), wanted)
     await _tell(stores, sweep, "running", started_at=now_rfc3339(), started_by=person, total=sweep.most)
     task = asyncio.create_task(_run(stores, sweep, person, lock))
     _under_way.add(task)

@@ -13,6 +13,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.client import RedisError
+from mutt_appliance.queueing.shards import AsyncShard
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
@@ -108,7 +109,7 @@ class Webui:
     async def _state(self) -> PipelineState | None:
         try:
             async with asyncio.timeout(self._child.settings.redis_timeout):
-                return await read_state(self.stores.redis, self.stores.keys)
+                return await read_state(self.stores.shards)
         except (RedisError, OSError, TimeoutError):
             return None
 
@@ -118,20 +119,26 @@ class Webui:
 
     async def probe(self) -> None:
         """See how the stores are, for /health."""
-        settings = self._child.settings
-        try:
-            async with asyncio.timeout(settings.redis_timeout):
-                await self.stores.redis.ping()
-        except (RedisError, OSError, TimeoutError) as error:
-            self._note("redis", False, f"{settings.redis_address} does not answer: {type(error).__name__}")
-        else:
-            self._note("redis", True, "ok")
+        await asyncio.gather(*map(self._probe_redis, self.stores.shards))
+        # What is left in shards of an earlier configuration is shown, too.
+        with contextlib.suppress(RedisError, OSError):
+            await self.stores.look_for_shards()
         try:
             await self.stores.run(probe)
         except (StoreUnavailable, psycopg2.Error) as error:
             self._note("database", False, str(error).strip())
         else:
             self._note("database", True, "ok")
+
+    async def _probe_redis(self, shard: AsyncShard) -> None:
+        settings, component = self._child.settings, shard.component("redis")
+        try:
+            async with asyncio.timeout(settings.redis_timeout):
+                await shard.client.ping()
+        except (RedisError, OSError, TimeoutError) as error:
+            self._note(component, False, f"{settings.redis_where} does not answer: {type(error).__name__}")
+        else:
+            self._note(component, True, "ok")
 
     def _note(self, component: str, ok: bool, detail: str) -> None:
         if self._child.health.set(component, ok, detail):

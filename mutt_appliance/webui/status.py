@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import redis.asyncio
 
-from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.shards import AsyncShard, Shards
 from mutt_appliance.telemetry.health import pool_health, troubles_of
 from mutt_appliance.telemetry.rates import WINDOWS, keys_between
 
@@ -17,11 +19,9 @@ ROLES = ("ingestor", "alerter", "forwarder")
 
 
 @dataclass(frozen=True)
-class PipelineState:
-    """What the queues hold and how fast events come in (events per second over the last full windows)."""
+class Depths:
+    """What lies in the queues of all shards together."""
 
-    rate_1m: float
-    rate_1h: float
     ingest_queue: int
     alert_queue: int
     retrying: int
@@ -30,25 +30,44 @@ class PipelineState:
     dead_moog: int
 
 
-async def read_state(client: redis.asyncio.Redis, keys: KeySpace, now: float | None = None) -> PipelineState:
-    """Read it from Redis in one round trip. Raises redis.RedisError."""
-    now = time.time() if now is None else now
-    minute = WINDOWS[0]
-    minutes = keys_between(keys.metrics_prefix, minute, now - 3600, now)
-    async with client.pipeline(transaction=False) as pipe:
-        pipe.mget(minutes)
+@dataclass(frozen=True)
+class PipelineState:
+    """What the queues hold and how fast events come in (events per second over the last full windows)."""
+
+    rate_1m: float
+    rate_1h: float
+    depths: Depths
+
+
+async def read_depths(shards: Iterable[AsyncShard]) -> Depths:
+    """Read them, one round trip for each shard, all at once. Raises redis.RedisError."""
+    return Depths(*map(sum, zip(*await asyncio.gather(*map(_depths_of, shards)), strict=True)))
+
+
+async def _depths_of(shard: AsyncShard) -> tuple[int, ...]:
+    keys = shard.keys
+    async with shard.client.pipeline(transaction=False) as pipe:
         pipe.llen(keys.ingest_queue)
         pipe.llen(keys.alert_queue)
         pipe.zcard(keys.retry)
         pipe.llen(keys.ingest_dead)
         pipe.llen(keys.events.dead)
         pipe.llen(keys.alerts.dead)
-        counts, *depths = await pipe.execute()
+        return tuple(int(depth) for depth in await pipe.execute())
+
+
+async def read_state(shards: Shards[redis.asyncio.Redis], now: float | None = None) -> PipelineState:
+    """Read it from all shards at once. Raises redis.RedisError."""
+    now = time.time() if now is None else now
+    minute = WINDOWS[0]
+    home = shards.home
+    minutes = keys_between(home.keys.metrics_prefix, minute, now - 3600, now)
+    counts, depths = await asyncio.gather(home.client.mget(minutes), read_depths(shards))
     values = [int(count or 0) for count in counts]
     # The minute that has just begun and the one before it: together at least a minute long.
     into_minute = now % minute.length_secs
     rate_1m = (values[-1] + values[-2]) / (minute.length_secs + into_minute)
-    return PipelineState(rate_1m, sum(values) / (3600 + into_minute), *(int(depth) for depth in depths))
+    return PipelineState(rate_1m, sum(values) / (3600 + into_minute), depths)
 
 
 def summary(state: PipelineState | None) -> dict[str, Any]:
@@ -57,10 +76,10 @@ def summary(state: PipelineState | None) -> dict[str, Any]:
         return {"away": True}
     return {
         "events_per_second": round(state.rate_1m, 1),
-        "ingest": state.ingest_queue,
-        "alert": state.alert_queue,
-        "retrying": state.retrying,
-        "dead": state.dead_ingest + state.dead_alerter + state.dead_moog,
+        "ingest": state.depths.ingest_queue,
+        "alert": state.depths.alert_queue,
+        "retrying": state.depths.retrying,
+        "dead": state.depths.dead_ingest + state.depths.dead_alerter + state.depths.dead_moog,
     }
 
 
@@ -70,12 +89,13 @@ def render(state: PipelineState | None, runtime_dir: Path) -> tuple[bool, str]:
     if state is None:
         lines.append("redis            away")
     else:
+        depths = state.depths
         lines += [
             f"events/s         {state.rate_1m:.1f} (last minutes)  {state.rate_1h:.1f} (last hour)",
-            f"ingest queue     {state.ingest_queue}",
-            f"alert queue      {state.alert_queue}",
-            f"retrying         {state.retrying}",
-            f"dead letters     ingest {state.dead_ingest}  alerter {state.dead_alerter}  moog {state.dead_moog}",
+            f"ingest queue     {depths.ingest_queue}",
+            f"alert queue      {depths.alert_queue}",
+            f"retrying         {depths.retrying}",
+            f"dead letters     ingest {depths.dead_ingest}  alerter {depths.dead_alerter}  moog {depths.dead_moog}",
         ]
     well = state is not None
     for role in ROLES:

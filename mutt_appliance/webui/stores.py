@@ -14,9 +14,9 @@ from mutt_appliance.config import Settings
 from mutt_appliance.config.dynamic import effective
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.changes import Change, tell
-from mutt_appliance.queueing.client import RedisError, async_client
+from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dynamic import Stored, all_stored, values_of
-from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.shards import async_shards, close_all, known_shards_async
 from mutt_appliance.store.pool import Database
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import WebuiMetrics
@@ -31,14 +31,18 @@ T = TypeVar("T")
 
 
 class Stores:
-    """Redis, its keys, and the database of one web UI process, with the settings they come from."""
+    """Redis, its keys, and the database of one web UI process, with the settings they come from.
+
+    `redis` and `keys` are those of home, where everything lies that exists once; queues are in all `shards`.
+    """
 
     def __init__(self, child: Child, metrics: WebuiMetrics) -> None:
         self.settings = child.settings
-        self.redis: redis.asyncio.Redis = async_client(child.settings, child.secrets, child.name)
-        self.keys = KeySpace(child.settings)
+        self.shards = async_shards(child.settings, lambda: child.secrets, child.name)
+        self.redis: redis.asyncio.Redis = self.shards.home.client
+        self.keys = self.shards.home.keys
         self.database = Database(child.settings, child.secrets, f"mutt {child.name}")
-        self.activity = ActivityReader(self.redis, self.keys)
+        self.activity = ActivityReader(self.shards)
         self.rule_book = RuleBook(child.settings, self.run)
         self.rule_list = RuleList(self.run)
         self._metrics = metrics
@@ -79,6 +83,10 @@ class Stores:
             return self.settings
         return effective(self.settings, values_of(await self.stored_settings()))[0]
 
+    async def look_for_shards(self) -> None:
+        """Know of shards that are not in the configuration any more, too. Raises redis.RedisError."""
+        self.shards.add(await known_shards_async(self.shards.home))
+
     async def tell(self, change: Change) -> None:
         """Say that something changed. Without Redis the others find out in their own time."""
         try:
@@ -88,5 +96,5 @@ class Stores:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.redis.aclose()
+        await close_all(self.shards)
         self.database.close()

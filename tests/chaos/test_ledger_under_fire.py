@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from mutt_appliance.config import Settings
+from mutt_appliance.queueing.shards import blocking_shards
+from mutt_appliance.secrets import Secrets
 from tests.support.appliance import Appliance
 from tests.support.ledger import faults, gather, held, summary
 from tests.support.load import DEVELOPMENT_HOST, RULES, Load
@@ -56,10 +59,11 @@ class Field:
     redis: RedisServer
     postgres: PostgresServer
     moogsoft: Moogsoft
+    shards: int = 1
 
 
-@pytest.fixture
-def field() -> Iterator[Field]:
+@pytest.fixture(params=[1], ids=["one shard"])
+def field(request: pytest.FixtureRequest) -> Iterator[Field]:
     with ExitStack() as stack:
         redis_server, postgres = RedisServer(appendfsync="always"), PostgresServer(durable=True)
         for server in (redis_server, postgres):
@@ -73,12 +77,13 @@ def field() -> Iterator[Field]:
             "DB_NAME": DATABASE,
             "MOOG_WEBHOOK_URL": moogsoft.url,
         }
-        appliance = stack.enter_context(Appliance({**stores, **WORKERS, **QUICK}))
+        shards = {"REDIS_SHARDS": str(request.param)}
+        appliance = stack.enter_context(Appliance({**stores, **WORKERS, **QUICK, **shards}))
         appliance.start_and_wait()
         add_rules(postgres, DATABASE, RULES)
         postgres.execute(f"INSERT INTO development_hosts (hostname) VALUES ('{DEVELOPMENT_HOST}')", DATABASE)
         reload_rules(appliance, alerters=2)
-        yield Field(appliance, redis_server, postgres, moogsoft)
+        yield Field(appliance, redis_server, postgres, moogsoft, request.param)
 
 
 def fight(field: Field, plan: Plan) -> float:
@@ -88,14 +93,14 @@ def fight(field: Field, plan: Plan) -> float:
     with Load(appliance.url(), appliance.api_key, seed=SEED) as load:
         saboteur.run()
         load.finish(ANSWER_SECS)
-    with field.redis.client() as client:
-        wait_until(
-            lambda: not held(client), DRAIN_SECS, f"queues are empty: {held(client)}", interval_secs=0.25
-        )
-        exit_code = appliance.terminate()
-        books = gather(load.offered, client, field.postgres, DATABASE, field.moogsoft)
+    settings = Settings(redis_host=field.redis.address, redis_shards=field.shards)
+    shards = blocking_shards(settings, Secrets(), "test")
+    wait_until(lambda: not held(shards), DRAIN_SECS, f"queues are empty: {held(shards)}", interval_secs=0.25)
+    exit_code = appliance.terminate()
+    books = gather(load.offered, shards, field.postgres, DATABASE, field.moogsoft)
+    with shards.home.client as client:
         members = {
-            key.decode(): client.smembers(key) for key in client.scan_iter("mutt:processing:*:workers")
+            key.decode(): client.smembers(key) for key in client.scan_iter("*mutt:processing:*:workers")
         }
 
     report(plan, load, saboteur, summary(books))
@@ -134,6 +139,7 @@ def internal_errors(appliance: Appliance) -> list[str]:
 
 
 @pytest.mark.chaos
+@pytest.mark.parametrize("field", [1, 3], ids=["one shard", "three shards"], indirect=True)
 def test_nothing_is_lost_in_a_minute_under_fire(field: Field) -> None:
     # The load is a part of what is asked of the long form; the short one only has to add up.
     per_sec = fight(

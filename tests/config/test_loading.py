@@ -171,6 +171,43 @@ def test_one_store_host_moves_both_out_of_the_appliance() -> None:
     )
 
 
+def test_sentinels_or_a_cluster_are_no_embedded_stores() -> None:
+    sentinels = load({**WEBHOOK, "REDIS_SENTINELS": "s1:26379, s2:26379,s3"}).settings
+    assert not sentinels.embedded
+    assert sentinels.redis_where == "mymaster of the Sentinels s1:26379,s2:26379,s3"
+    cluster = load({**WEBHOOK, "REDIS_CLUSTER_NODES": "c1:7000"}).settings
+    assert not cluster.embedded
+    assert cluster.redis_where == "the cluster of c1:7000"
+
+
+def test_sentinels_speak_tls_as_redis_does_unless_told_otherwise() -> None:
+    both = {**WEBHOOK, "REDIS_SENTINELS": "s1"}
+    assert load(both).settings.redis_sentinels_over_tls
+    assert not load({**both, "REDIS_TLS_ENABLED": "false"}).settings.redis_sentinels_over_tls
+    assert not load({**both, "REDIS_SENTINEL_TLS_ENABLED": "false"}).settings.redis_sentinels_over_tls
+
+
+@pytest.mark.parametrize(
+    ("variable", "given"),
+    [
+        ("REDIS_SENTINELS", {"REDIS_HOST": "r1", "REDIS_SENTINELS": "s1"}),
+        ("REDIS_CLUSTER_NODES", {"REDIS_SENTINELS": "s1", "REDIS_CLUSTER_NODES": "c1"}),
+        ("REDIS_SENTINELS", {"REDIS_SENTINELS": "s1:many"}),
+        ("REDIS_DB", {"REDIS_CLUSTER_NODES": "c1", "REDIS_DB": "2"}),
+        ("REDIS_CLIENT_KEY_PATH", {"REDIS_HOST": "r1", "REDIS_CLIENT_KEY_PATH": "/x.key"}),
+        ("REDIS_WAIT_REPLICAS", {"REDIS_WAIT_REPLICAS": "1"}),
+        (
+            "REDIS_WAIT_TIMEOUT_MS",
+            {"REDIS_HOST": "r1", "REDIS_WAIT_REPLICAS": "1", "REDIS_WAIT_TIMEOUT_MS": "6000"},
+        ),
+    ],
+)
+def test_settings_of_redis_that_contradict_each_other_are_refused(
+    variable: str, given: dict[str, str]
+) -> None:
+    assert list(faults(**given)) == [variable]
+
+
 def test_a_runtime_folder_too_deep_for_sockets_is_refused() -> None:
     assert "too long" in faults(MUTT_RUNTIME_DIR="/" + "x" * 90)["MUTT_RUNTIME_DIR"]
 

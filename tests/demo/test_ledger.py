@@ -18,11 +18,10 @@ from mutt_appliance.demo.ledger import (
     read_dead,
     read_unhandled,
 )
-from mutt_appliance.demo.messages import DOMAIN
+from mutt_appliance.demo.messages import HOSTNAMES
 from mutt_appliance.demo.traffic import Sent
-from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.queueing.dead_letter import dead_letter
-from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.shards import blocking_shards
 from mutt_appliance.store.pool import Database
 from mutt_appliance.store.prepare import prepare_database
 from tests.conftest import MakeSettings
@@ -124,28 +123,25 @@ def test_the_host_of_a_counter_is_read_out_of_its_name(name: str, host: str) -> 
 def test_unhandled_events_are_summed_over_counters_before_and_after_their_meta_alert(
     make_settings: MakeSettings,
 ) -> None:
-    settings = make_settings(redis_hash_tag="demo")
-    keys = KeySpace(settings)
-    ours = f"ups-01.{DOMAIN}"
-    with blocking_client(settings, TEST_SECRETS, "test") as client:
-        client.set(keys.unhandled_triggered(ours, "p1"), 50)
-        client.set(keys.unhandled(ours, "p1"), 3)
-        client.set(keys.unhandled(ours, "p2"), 4)
-        client.set(keys.unhandled("someone-else", "p1"), 99)
-        counts = read_unhandled(client, keys)
+    settings = make_settings(redis_hash_tag="demo", redis_shards=2)
+    ours, theirs = sorted(HOSTNAMES)[:2]
+    home, other = shards = blocking_shards(settings, TEST_SECRETS, "test")
+    home.client.set(home.keys.unhandled_triggered(ours, "p1"), 50)
+    home.client.set(home.keys.unhandled(ours, "p1"), 3)
+    other.client.set(other.keys.unhandled(theirs, "p2"), 4)
+    other.client.set(other.keys.unhandled("someone-else", "p1"), 99)
+    counts = read_unhandled(shards)
     assert counts.total() == 57
     assert len(counts) == 2
 
 
 def test_dead_letters_are_read_from_both_queues(make_settings: MakeSettings) -> None:
-    settings = make_settings()
-    keys = KeySpace(settings)
+    home, other = shards = blocking_shards(make_settings(redis_shards=2), TEST_SECRETS, "test")
     event = json.dumps({"event_id": "demo-r-1"})
     alert = json.dumps({"event_id": "demo-r-2", "alert_id": "a1"})
-    with blocking_client(settings, TEST_SECRETS, "test") as client:
-        client.lpush(keys.events.dead, dead_letter(event, "poison", 1, "alerter"))
-        client.lpush(keys.alerts.dead, dead_letter(alert, "http_404", 1, "moog"))
-        dead = read_dead(client, keys, "demo-r-")
+    home.client.lpush(home.keys.events.dead, dead_letter(event, "poison", 1, "alerter"))
+    other.client.lpush(other.keys.alerts.dead, dead_letter(alert, "http_404", 1, "moog"))
+    dead = read_dead(shards, "demo-r-")
     assert (dead.alerts, dead.events) == ({"a1"}, 1)
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mutt_appliance.config.addresses import Address
 from mutt_appliance.doctor.appliance import judge_health, ports_of_unit
 from mutt_appliance.doctor.certificates import judge_key_mode, judge_names
 from mutt_appliance.doctor.configuration import DAY_SECS, judge_expiry
@@ -33,7 +35,14 @@ from mutt_appliance.doctor.host import (
 )
 from mutt_appliance.doctor.outside import judge_vault
 from mutt_appliance.doctor.programs import Answer
-from mutt_appliance.doctor.redis_store import RedisFacts, judge_clock, judge_redis
+from mutt_appliance.doctor.redis_store import (
+    RedisFacts,
+    judge_clock,
+    judge_redis,
+    judge_replicas,
+    judge_witnesses,
+)
+from mutt_appliance.queueing.locating import Heard, Word
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WELL_REDIS = RedisFacts(
@@ -95,6 +104,46 @@ def test_what_is_wrong_with_a_redis(
 def test_where_config_is_forbidden_info_has_the_policy() -> None:
     facts = replace(WELL_REDIS, info=WELL_REDIS.info | {"maxmemory_policy": "volatile-ttl"}, config={})
     assert bad(judge_redis(facts)) == {"redis.eviction": "error"}
+
+
+ONE, OTHER = (Word(epoch, Address(f"192.0.2.{epoch}", 6379)) for epoch in (1, 2))
+FOLLOWED = {
+    "slave0": {"ip": "192.0.2.2", "port": 6379, "state": "online"},
+    "slave1": {"ip": "192.0.2.3", "port": 6379, "state": "online"},
+    "min_slaves_good_slaves": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "findings"),
+    [
+        ([ONE, ONE, ONE], {}),
+        ([ONE, ONE, None], {"redis.sentinels": "warning"}),
+        ([ONE, None, None], {"redis.sentinels": "error"}),
+        ([None, None, None], {"redis.sentinels": "error"}),
+        ([ONE, OTHER, OTHER], {"redis.sentinels-agree": "warning"}),
+    ],
+)
+def test_sentinels_that_are_silent_or_disagree_are_told(
+    words: list[Word | None], findings: dict[str, str]
+) -> None:
+    heard = [Heard(Address(f"s{n}", 26379), word, "" if word else "timeout") for n, word in enumerate(words)]
+    assert bad(judge_witnesses("Sentinels", heard)) == findings
+
+
+@pytest.mark.parametrize(
+    ("info", "wanted", "status"),
+    [
+        (FOLLOWED, 1, "ok"),
+        (FOLLOWED, 2, "warning"),
+        (FOLLOWED, 3, "error"),
+        ({"slave0": {"state": "wait_bgsave"}}, 1, "error"),
+        ({"slave0": {"state": "online"}}, 0, "warning"),
+        ({}, 0, "ok"),
+    ],
+)
+def test_replicas_are_held_against_what_is_waited_for(info: dict[str, Any], wanted: int, status: str) -> None:
+    assert judge_replicas(info, wanted).status == status
 
 
 def test_a_slow_redis_and_one_with_another_time_are_told() -> None:

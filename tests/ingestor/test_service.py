@@ -130,6 +130,24 @@ def test_a_full_queue_is_503_with_retry_after(
     assert "MAX_INGEST_QUEUE_SIZE=5000" in answer.json()["error"]
 
 
+def test_events_that_no_replica_has_are_503(settings: Settings, child_for: ChildFactory) -> None:
+    enable_pool_metrics(settings.mutt_runtime_dir, "ingestor", 0)
+    waiting = settings.model_copy(update={"redis_wait_replicas": 1, "redis_wait_timeout_ms": 50})
+    made = Ingestor(child_for("ingestor", waiting), waiting)
+    try:
+        wait_until(
+            lambda: any(r["kind"] == "ready" for r in child_for.reports(made.child)), message="it serves"
+        )
+        answer = made.post(json.dumps(EVENT))
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"]
+        assert "0 of REDIS_WAIT_REPLICAS=1 replicas have it" in answer.json()["error"]
+        metrics = made.session.get(f"{made.url}/metrics", timeout=10).text
+        assert 'mutt_ingest_requests_total{reason="replicas",status="fail"} 1.0' in metrics
+    finally:
+        made.stop()
+
+
 def test_an_oversized_body_is_413(ingestor: Ingestor, settings: Settings) -> None:
     answer = ingestor.post(b"x" * (settings.ingest_max_body_bytes + 1))
     assert answer.status_code == 413

@@ -12,7 +12,6 @@ import redis
 
 from mutt_appliance.config import Settings
 from mutt_appliance.events.admission import Limits
-from mutt_appliance.queueing.client import async_client
 from mutt_appliance.queueing.dead_letter import dead_letter
 from mutt_appliance.queueing.dead_letters import (
     CHUNK,
@@ -27,7 +26,9 @@ from mutt_appliance.queueing.dead_letters import (
     replayed,
 )
 from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.shards import async_shards, close_all
 from mutt_appliance.secrets import Secrets
+from tests.conftest import MakeSettings
 
 LIMITS = Limits.of(Settings())
 EVENT = {"timestamp": "2026-11-24T12:00:00Z", "hostname": "r1", "message": "m"}
@@ -113,11 +114,11 @@ Work = Callable[[DeadLetters], Coroutine[Any, Any, Any]]
 
 def on(settings: Settings, queue: QueueName, work: Work) -> Any:
     async def go() -> Any:
-        client = async_client(settings, Secrets(), "test")
+        shards = async_shards(settings, Secrets(), "test")
         try:
-            return await work(DeadLetters(client, KeySpace(settings), queue))
+            return await work(DeadLetters(shards, queue))
         finally:
-            await client.aclose()
+            await close_all(shards)
 
     return asyncio.run(go())
 
@@ -132,12 +133,12 @@ def test_of_two_who_replay_the_same_letter_one_does(settings: Settings, client: 
     raw = dead_letter(json.dumps(ALERT), "http_404", 1, "forwarder")
     put(client, keys.alerts.dead, raw, b"another")
 
-    async def work(letters: DeadLetters) -> list[int]:
+    async def work(letters: DeadLetters) -> list[bool]:
         found = await letters.find(read_letter(raw).id)
         assert found is not None
-        return list(await asyncio.gather(*(letters.replay([(found, b"onward")]) for _ in range(5))))
+        return list(await asyncio.gather(*(letters.replay(found, b"onward") for _ in range(5))))
 
-    assert sorted(on(settings, "moog", work)) == [0, 0, 0, 0, 1]
+    assert sorted(on(settings, "moog", work)) == [False] * 4 + [True]
     assert client.lrange(keys.alert_queue, 0, -1) == [b"onward"]
     assert client.lrange(keys.alerts.dead, 0, -1) == [b"another"]
 
@@ -161,7 +162,7 @@ def test_a_sweep_replays_what_can_go_on_and_leaves_the_rest(settings: Settings, 
             return None
 
     async def work(letters: DeadLetters) -> Sweep:
-        sweep = Sweep(letters, LetterFilter(reason="http_503"), await letters.depth())
+        sweep = await Sweep.over(letters, LetterFilter(reason="http_503"))
         while await sweep.replay_chunk(decide):
             pass
         return sweep
@@ -184,7 +185,7 @@ def test_a_sweep_does_not_meet_those_again_that_fail_at_once(settings: Settings,
         return b"onward"
 
     async def work(letters: DeadLetters) -> int:
-        sweep = Sweep(letters, LetterFilter(), await letters.depth())
+        sweep = await Sweep.over(letters, LetterFilter())
         while await sweep.replay_chunk(decide):
             pass
         return sweep.moved
@@ -200,10 +201,79 @@ def test_what_the_filter_does_not_mean_is_not_discarded(settings: Settings, clie
     put(client, keys.ingest_dead, *drop[:CHUNK], keep, *drop[CHUNK:])
 
     async def work(letters: DeadLetters) -> int:
-        sweep = Sweep(letters, LetterFilter(hostname="r1"), await letters.depth())
+        sweep = await Sweep.over(letters, LetterFilter(hostname="r1"))
         while await sweep.discard_chunk():
             pass
         return sweep.moved
 
     assert on(settings, "ingest", work) == 2 * CHUNK
     assert client.lrange(keys.ingest_dead, 0, -1) == [keep]
+
+
+@pytest.fixture
+def three(make_settings: MakeSettings) -> Settings:
+    """Settings with three shards."""
+    return make_settings(redis_shards=3)
+
+
+def letter_at(number: int, **fields: Any) -> bytes:
+    """A letter of an alert that failed in this minute."""
+    alert = {**ALERT, "alert_id": f"a{number}", **fields}
+    return dead_letter(json.dumps(alert), "http_404", 1, "forwarder", f"2026-11-24T02:{number:02}:00.000000Z")
+
+
+def names(letters: list[Letter]) -> list[str]:
+    return [letter.payload["alert_id"] for letter in letters]
+
+
+def test_letters_of_all_shards_are_one_queue_by_the_time_they_failed(
+    three: Settings, client: redis.Redis
+) -> None:
+    for number in range(12):
+        put(client, KeySpace(three, number % 3).alerts.dead, letter_at(number))
+
+    async def work(letters: DeadLetters) -> tuple[int, list[str], list[str], list[int], str]:
+        page = await letters.page(2, 4)
+        oldest = await letters.oldest_one()
+        everything = [letter async for letter in letters.newest_first(99)]
+        assert oldest is not None
+        shards = [one.shard for one in page]
+        return await letters.depth(), names(page), names(everything), shards, names([oldest])[0]
+
+    depth, page, everything, shards, oldest = on(three, "moog", work)
+    assert (depth, page, oldest) == (12, ["a9", "a8", "a7", "a6"], "a0")
+    assert everything == [f"a{n}" for n in reversed(range(12))]
+    assert shards == [0, 2, 1, 0]
+
+
+def test_a_letter_is_replayed_and_discarded_in_its_own_shard(three: Settings, client: redis.Redis) -> None:
+    for number in range(6):
+        put(client, KeySpace(three, number % 3).alerts.dead, letter_at(number))
+
+    async def work(letters: DeadLetters) -> list[bool]:
+        found = {letter.payload["alert_id"]: letter async for letter in letters.newest_first(9)}
+        return [
+            await letters.replay(found["a4"], b"onward"),
+            await letters.replay(found["a4"], b"onward"),
+            await letters.discard(found["a2"]),
+        ]
+
+    assert on(three, "moog", work) == [True, False, True]
+    assert [client.llen(KeySpace(three, n).alerts.dead) for n in range(3)] == [2, 1, 1]
+    assert [client.llen(KeySpace(three, n).alert_queue) for n in range(3)] == [0, 1, 0]
+
+
+def test_a_sweep_goes_through_all_shards(three: Settings, client: redis.Redis) -> None:
+    for number in range(60):
+        put(client, KeySpace(three, number % 2 * 2).alerts.dead, letter_at(number, hostname=f"r{number % 4}"))
+
+    async def work(letters: DeadLetters) -> Sweep:
+        sweep = await Sweep.over(letters, LetterFilter(hostname="r1"))
+        while await sweep.replay_chunk(lambda letter: letter.raw):
+            pass
+        return sweep
+
+    sweep = on(three, "moog", work)
+    assert (sweep.most, sweep.looked_at, sweep.moved, sweep.failed) == (60, 60, 15, 0)
+    assert [client.llen(KeySpace(three, n).alert_queue) for n in range(3)] == [0, 0, 15]
+    assert [client.llen(KeySpace(three, n).alerts.dead) for n in range(3)] == [30, 0, 15]

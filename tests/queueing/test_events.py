@@ -11,6 +11,7 @@ from mutt_appliance.queueing.events import (
     SUSPECT_AFTER,
     EventQueue,
     Settlement,
+    Shedding,
     UnhandledCount,
     UnhandledPolicy,
 )
@@ -58,6 +59,26 @@ def test_a_claim_takes_the_oldest_events_in_order(
     assert claim.items == events[:4]
     assert waiting(client, keys) == events[4:]
     assert (claim.ingest_depth, claim.deaths) == (6, 0)
+
+
+def test_a_batch_is_not_settled_by_a_master_that_has_the_one_before_on_the_list(
+    client: redis.Redis, keys: KeySpace, worker: MakeWorker
+) -> None:
+    events = fill(client, keys, 6)
+    queue = worker()
+    queue.claim(3)
+    before = {key: client.dump(key) or b"" for key in client.scan_iter()}
+    queue.settle(Settlement(3, alerts=[b"first"]), POLICY)
+    queue.claim(3)
+    # A failover: the new master has heard of nothing since the first claim.
+    client.flushall()
+    for key, value in before.items():
+        client.restore(key, 0, value)
+    with pytest.raises(LeaseLostError):
+        queue.settle(Settlement(3, alerts=[b"second"]), POLICY)
+    assert client.llen(keys.alert_queue) == 0
+    queue.register()
+    assert settle_all(queue) == events
 
 
 @pytest.mark.parametrize("count", [999, 1000, 1001, 2500])
@@ -120,7 +141,7 @@ def test_alerts_are_shed_to_the_dead_letters_when_the_alert_queue_is_deep(
     fill(client, keys, 1)
     queue = worker()
     queue.claim(1)
-    settled = queue.settle(Settlement(1, alerts=[b'{"alert_id":"a"}']), POLICY, shed_from_depth=5)
+    settled = queue.settle(Settlement(1, alerts=[b'{"alert_id":"a"}']), POLICY, Shedding(5))
     assert (settled.shed, settled.alert_depth) == (1, 5)
     letter = json.loads(client.lindex(keys.events.dead, 0))  # type: ignore[arg-type]
     assert letter["payload"] == {"alert_id": "a"}

@@ -16,6 +16,9 @@ from typing import Any
 
 import redis
 
+from mutt_appliance.config import Settings
+from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.shards import BlockingShard, Shard
 from tests.support.load import HOSTS_WITH_IDS, HOSTS_WITHOUT_IDS, Offered
 from tests.support.moogsoft import Moogsoft
 from tests.support.servers import PostgresServer
@@ -25,8 +28,6 @@ AUDIT_QUERY = """
     SELECT event_id, raw_event->>'token', forwarded, alert_id, raw_event ? 'mutt_meta', handling
     FROM event_audit_log
 """
-QUEUES = ("mutt:ingest_queue", "mutt:alert_queue")
-RETRY_SET = "mutt:retry:moog"
 SHED = "alerter-shed"
 
 
@@ -53,7 +54,11 @@ class DeadLetter:
 
 @dataclass
 class Books:
-    """All that is known at the end."""
+    """All that is known at the end.
+
+    `stepped_back` is true when Redis was replaced by a replica that had not heard of the latest: an attempt that
+    was not answered may have been audited before, and its id forgotten.
+    """
 
     offered: list[Offered]
     audit: list[AuditEntry]
@@ -62,6 +67,13 @@ class Books:
     delivered: Counter[str]
     dead: list[DeadLetter]
     held: dict[str, int] = field(default_factory=dict)
+    stepped_back: bool = False
+
+    def at_most(self, each: Offered) -> int:
+        """How often an event may have been taken in: without an id, once for each attempt that may have succeeded."""
+        if each.event_id is not None and not self.stepped_back:
+            return 1
+        return each.answered + each.unknown
 
 
 def faults(books: Books) -> list[str]:
@@ -88,9 +100,15 @@ def _faults_of_audit(books: Books) -> Iterator[str]:
     )
     yield from _listed(
         "audited too often",
-        (f"{each.token} ({rows[each.token]} times)" for each in matched if rows[each.token] > _at_most(each)),
+        (
+            f"{each.token} ({rows[each.token]} times)"
+            for each in matched
+            if rows[each.token] > books.at_most(each)
+        ),
     )
-    repeated = [event_id for event_id, n in Counter(e.event_id for e in books.audit).items() if n > 1]
+    again = {each.event_id for each in books.offered if books.at_most(each) > 1}
+    ids = Counter(entry.event_id for entry in books.audit)
+    repeated = [event_id for event_id, n in ids.items() if n > 1 and event_id not in again]
     yield from _listed("event ids in more than one audit row", repeated)
     handlings = {each.token: "Page_and_ticket" if each.kind == "paged" else "Log_only" for each in matched}
     yield from _listed(
@@ -103,15 +121,10 @@ def _faults_of_audit(books: Books) -> Iterator[str]:
     )
 
 
-def _at_most(each: Offered) -> int:
-    """How often an event may have been taken in: without an id, once for each attempt that may have succeeded."""
-    return 1 if each.event_id is not None else each.answered + each.unknown
-
-
 def _faults_of_unmatched(books: Books) -> Iterator[str]:
     for host in (*HOSTS_WITH_IDS, *HOSTS_WITHOUT_IDS):
         events = [each for each in books.offered if each.kind == "unmatched" and each.hostname == host]
-        least, most = sum(each.answered for each in events), sum(map(_at_most, events))
+        least, most = sum(each.answered for each in events), sum(map(books.at_most, events))
         counted = books.unmatched[host]
         if not least <= counted <= most:
             yield f"{counted} unmatched events of {host} are counted, {least} to {most} were taken in"
@@ -147,6 +160,16 @@ def _listed(what: str, which: Iterable[str]) -> Iterator[str]:
         yield f"{what}: {len(found)} ({', '.join(found[:SHOWN])}{more})"
 
 
+def lost(books: Books) -> int:
+    """Events that were answered with 2xx and are nowhere; one sent twice without an id may hide another."""
+    rows = {entry.token for entry in books.audit}
+    matched = sum(
+        each.answered and each.kind != "unmatched" and each.token not in rows for each in books.offered
+    )
+    answered = Counter(each.hostname for each in books.offered if each.kind == "unmatched" and each.answered)
+    return matched + sum(max(0, count - books.unmatched[host]) for host, count in answered.items())
+
+
 def summary(books: Books) -> dict[str, object]:
     """The figures of the ledger, to be read."""
     alerts = {entry.alert_id for entry in books.audit if entry.forwarded}
@@ -167,36 +190,52 @@ def summary(books: Books) -> dict[str, object]:
     }
 
 
+Where = redis.Redis | Iterable[BlockingShard]
+"""The Redis of an appliance without shards, or its shards."""
+
+
 def gather(
-    offered: list[Offered], client: redis.Redis, postgres: PostgresServer, database: str, moogsoft: Moogsoft
+    offered: list[Offered], where: Where, postgres: PostgresServer, database: str, moogsoft: Moogsoft
 ) -> Books:
     """Read the stores and the receiver's records once nothing moves any more."""
-    counters = {key.decode(): int(client.get(key) or 0) for key in client.scan_iter("mutt:unhandled:*")}
     unmatched: Counter[str] = Counter()
-    for key, count in counters.items():
-        unmatched[key.split(":")[-2]] += count
-    letters = [
-        _letter(raw) for name in ("moog", "alerter") for raw in client.lrange(f"mutt:dlq:{name}", 0, -1)
-    ]
+    triggered = 0
+    letters: list[DeadLetter] = []
+    for shard in _shards(where):
+        prefix = shard.keys.unhandled("", "").removesuffix("::")
+        for key in shard.client.scan_iter(f"{prefix}:*"):
+            name = key.decode()
+            unmatched[name.split(":")[-2]] += int(shard.client.get(key) or 0)
+            triggered += name.startswith(f"{prefix}:triggered:")
+        for queue in (shard.keys.alerts.dead, shard.keys.events.dead):
+            letters += [_letter(raw) for raw in shard.client.lrange(queue, 0, -1)]
     return Books(
         offered=offered,
         audit=[AuditEntry(*row) for row in postgres.execute(AUDIT_QUERY, database)],  # type: ignore[arg-type]
         unmatched=unmatched,
-        triggered=sum(key.startswith("mutt:unhandled:triggered:") for key in counters),
+        triggered=triggered,
         delivered=Counter(moogsoft.accepted_ids()),
         dead=letters,
-        held=held(client),
+        held=held(where),
     )
 
 
-def held(client: redis.Redis) -> dict[str, int]:
+def held(where: Where) -> dict[str, int]:
     """What lies in queues, processing lists and the retry set, by key; empty ones are left out."""
-    lists = [*QUEUES]
-    for key in client.scan_iter("mutt:processing:*", _type="list"):
-        lists.append(key.decode())
-    depths = {key: int(client.llen(key)) for key in lists}
-    depths[RETRY_SET] = int(client.zcard(RETRY_SET))
+    depths: dict[str, int] = {}
+    for shard in _shards(where):
+        keys, client = shard.keys, shard.client
+        lists = [keys.ingest_queue, keys.alert_queue]
+        for queue in (keys.events, keys.alerts):
+            found = client.scan_iter(f"{queue.processing_prefix}:*", _type="list")
+            lists += [key.decode() for key in found]
+        depths |= {key: int(client.llen(key)) for key in lists}
+        depths[keys.retry] = int(client.zcard(keys.retry))
     return {key: depth for key, depth in depths.items() if depth}
+
+
+def _shards(where: Where) -> Iterable[BlockingShard]:
+    return [Shard(0, where, KeySpace(Settings()))] if isinstance(where, redis.Redis) else where
 
 
 def _letter(raw: bytes | str) -> DeadLetter:

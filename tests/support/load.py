@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import random
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
@@ -70,10 +72,11 @@ class Offered:
         return whole if self.event_id is None else {**whole, "event_id": self.event_id}
 
 
-def traffic(seed: int) -> Iterator[Offered]:
-    """Events without end: 12 % paged, 8 % only logged, the rest unmatched; every other with an id."""
+def traffic(seed: int, first: int = 0) -> Iterator[Offered]:
+    """Events without end, from number `first` on: 12 % paged, 8 % only logged, the rest unmatched; every other
+    with an id."""
     chance = random.Random(seed)
-    for number in itertools.count():
+    for number in itertools.count(first):
         token = f"{number:09d}"
         with_id = chance.random() < 0.5
         draw = chance.random()
@@ -92,7 +95,8 @@ class Load:
     """A sender in a thread of its own: batches and single events at given rates, in any number of requests at once.
 
     A request that is not answered with 2xx is sent again, with the same ids, until it is. `refused` has what
-    can never be right: a 4xx, a 500, or an answer that does not account for every event.
+    can never be right: a 4xx, a 500, or an answer that does not account for every event. Of several loads on one
+    appliance each has numbers of its own from `first` on; with `only` a load has the hosts that this is true for.
     """
 
     url: str
@@ -102,9 +106,13 @@ class Load:
     singles_per_sec: float = 100.0
     senders: int = 24
     seed: int = 1
+    first: int = 0
+    only: Callable[[str], bool] | None = None
     offered: list[Offered] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     refused: list[str] = field(default_factory=list)
+    # When requests were answered with 2xx (monotonic seconds).
+    answered_at: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
     def __enter__(self) -> Self:
@@ -130,6 +138,12 @@ class Load:
         """How many events were answered with 2xx."""
         return sum(each.answered for each in self.offered)
 
+    def longest_pause(self, since: float) -> float:
+        """Longest time between two answers with 2xx from the last one before `since` on, in seconds."""
+        times = sorted(self.answered_at)
+        later = times[max(0, bisect_left(times, since) - 1) :]
+        return max((after - before for before, after in itertools.pairwise(later)), default=math.inf)
+
     async def _run(self) -> None:
         started = time.monotonic()
         waiting: asyncio.Queue[list[Offered]] = asyncio.Queue()
@@ -149,7 +163,10 @@ class Load:
             await asyncio.gather(joined, *senders, return_exceptions=True)
 
     async def _offer(self, waiting: asyncio.Queue[list[Offered]]) -> None:
-        source = traffic(self.seed)
+        source = traffic(self.seed, self.first)
+        if self.only is not None:
+            only = self.only
+            source = (each for each in source if only(each.hostname))
         started = time.monotonic()
         batches = singles = 0
         while not self._stopping.is_set():
@@ -176,6 +193,7 @@ class Load:
                 for each in group:
                     each.unknown += 1
                 await asyncio.sleep(AGAIN_AFTER_SECS)
+            self.answered_at.append(time.monotonic())
             for each in group:
                 each.answered = True
             waiting.task_done()

@@ -126,7 +126,8 @@ class _Server:
 class RedisServer(_Server):
     """redis-server on a Unix socket, or on a TCP port of the loopback address.
 
-    `appendfsync` "always" or "everysec" turns the append-only file on; None keeps nothing on disk.
+    `appendfsync` "always" or "everysec" turns the append-only file on; None keeps nothing on disk. `program` is
+    another redis-server than the usual one.
     """
 
     def __init__(
@@ -136,9 +137,11 @@ class RedisServer(_Server):
         port: int = 0,
         appendfsync: str | None = None,
         options: tuple[str, ...] = (),
+        program: Path | None = None,
     ) -> None:
         super().__init__(folder)
         self.port = port
+        self._program = find_redis_server(program)
         self._appendfsync = appendfsync
         self._options = options
         self.socket_path = self.folder / "redis.sock"
@@ -162,7 +165,7 @@ class RedisServer(_Server):
         if self._appendfsync:
             persistence = ["--appendonly", "yes", "--appendfsync", self._appendfsync]
         return [
-            find_redis_server(None),
+            self._program,
             *("--port", self.port, "--bind", "127.0.0.1"),
             *("--unixsocket", self.socket_path, "--unixsocketperm", "777"),
             *("--dir", self.folder, "--save", "", "--daemonize", "no", "--maxmemory-policy", "noeviction"),

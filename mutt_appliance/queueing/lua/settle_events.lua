@@ -3,14 +3,20 @@
 --       7 hits of rules in this hour  8 in this day  9 hosts of this hour  10 unmatched patterns  11 their samples
 --       then per counter: its key, its key once triggered
 -- ARGV  1 token  2 lease in ms  3 number of alerts  4 number of dead letters
---       5 alert queue depth from which alerts are shed (0: never)  6 and 7 the text around a shed alert
+--       5 alert queue depth from which alerts are shed (-1: never)  6 and 7 the text around a shed alert
 --       8 threshold of a counter  9 its expiry in seconds  10 now, as RFC 3339
 --       11 number of rules  12 number of hosts  13, 14 seconds to keep counts of an hour, of a day
 --       15 hosts, 16 patterns to keep of an hour  17 longest sample to keep, in bytes
+--       18 how many items were claimed  19 the newest and 20 the oldest of them
 --       then the alerts, the dead letters, rules and their hits, hosts and their events, and per counter:
 --       how many events, which item of the list is a sample, the hash of its pattern
--- Returns false if the list is no longer ours, else {shed, triggered, depth of alert queue, of dead letters}.
+-- Returns false if the list is no longer ours or not the batch, else {shed, triggered, depth of alert queue, of dead letters}.
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then
+  return false
+end
+-- A replica that became master may not have heard of the claim, or have the batch before it on the list.
+if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[18])
+  or redis.call('LINDEX', KEYS[1], 0) ~= ARGV[19] or redis.call('LINDEX', KEYS[1], -1) ~= ARGV[20] then
   return false
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
@@ -29,9 +35,9 @@ end
 
 local alerts, dead = tonumber(ARGV[3]), tonumber(ARGV[4])
 local shed_from = tonumber(ARGV[5])
-local at = 18
+local at = 21
 local shed = 0
-if shed_from > 0 and redis.call('LLEN', KEYS[3]) >= shed_from then
+if shed_from >= 0 and redis.call('LLEN', KEYS[3]) >= shed_from then
   push(KEYS[4], at, alerts, ARGV[6], ARGV[7])
   shed = alerts
 else

@@ -17,6 +17,7 @@ from mutt_appliance.webui.api.fields import Strict
 from mutt_appliance.webui.operations import Call, Reply, operation
 from mutt_appliance.webui.proposals import proposal
 from mutt_appliance.webui.rule_book import winner
+from mutt_appliance.webui.status import read_depths
 from mutt_appliance.webui.stores import Stores
 
 TAG = "Dashboard"
@@ -222,22 +223,18 @@ def _unhandled(pattern: Pattern) -> dict[str, Any]:
 
 
 async def _depths(stores: Stores, period_secs: float) -> tuple[dict[str, Any], int]:
-    keys = stores.keys
     begun_us = int((time.time() - period_secs) * 1_000_000)
-    async with stores.redis.pipeline(transaction=False) as pipe:
-        pipe.llen(keys.ingest_queue)
-        pipe.llen(keys.alert_queue)
-        pipe.zcard(keys.retry)
-        pipe.llen(keys.ingest_dead)
-        pipe.llen(keys.events.dead)
-        pipe.llen(keys.alerts.dead)
-        pipe.zcount(keys.rate_limit, begun_us, "+inf")
-        ingest, alert, retry, *dead, used = (int(value) for value in await pipe.execute())
-    names = ("ingest", "alerter", "moog")
+    depths, used = await asyncio.gather(
+        read_depths(stores.shards), stores.redis.zcount(stores.keys.rate_limit, begun_us, "+inf")
+    )
     return {
-        "queues": {"ingest": ingest, "alert": alert, "retry": retry},
-        "dead_letters": dict(zip(names, dead, strict=True)),
-    }, used
+        "queues": {"ingest": depths.ingest_queue, "alert": depths.alert_queue, "retry": depths.retrying},
+        "dead_letters": {
+            "ingest": depths.dead_ingest,
+            "alerter": depths.dead_alerter,
+            "moog": depths.dead_moog,
+        },
+    }, int(used)
 
 
 def _processes(stores: Stores) -> list[dict[str, str]]:

@@ -178,7 +178,7 @@ async def list_letters(call: Call) -> Reply:
 async def discard_letters(call: Call) -> Reply:
     """Discard all dead letters that the filter means."""
     letters = _letters(call)
-    sweep = Sweep(letters, _filter(call.query), await letters.depth())
+    sweep = await Sweep.over(letters, _filter(call.query))
     while await sweep.discard_chunk():
         pass
     await _note(call, "discard", {**call.query.model_dump(), "count": sweep.moved})
@@ -246,7 +246,7 @@ async def replay_letter(call: Call) -> Reply:
         item = replayed(letters.queue, letter, payload, Limits.of(call.stores.settings))
     except NotReplayableError as error:
         raise invalid([FieldFault(field="body.payload", message=str(error))]) from error
-    if not await letters.replay([(letter, item)]):
+    if not await letters.replay(letter, item):
         raise _gone(letters, letter.id)
     await _note(call, "replay", {"id": letter.id, "edited": body.payload is not None, "count": 1})
     return Reply({"count": 1})
@@ -265,7 +265,7 @@ async def discard_letter(call: Call) -> Reply:
     """Discard one dead letter."""
     letters = _letters(call)
     letter = await _found(letters, call.path.id)
-    if not await letters.discard([letter]):
+    if not await letters.discard(letter):
         raise _gone(letters, letter.id)
     await _note(call, "discard", {"id": letter.id, "count": 1})
     return Reply(status=HTTPStatus.NO_CONTENT)
@@ -284,7 +284,7 @@ OPERATIONS = (
 
 
 def _letters(call: Call) -> DeadLetters:
-    return DeadLetters(call.stores.redis, call.stores.keys, call.path.queue)
+    return DeadLetters(call.stores.shards, call.path.queue)
 
 
 def _filter(selection: LetterSelection) -> LetterFilter:
@@ -305,16 +305,16 @@ def _gone(letters: DeadLetters, letter_id: str) -> NotFoundError:
 
 
 async def _summary(call: Call, queue: QueueName) -> dict[str, Any]:
-    letters = DeadLetters(call.stores.redis, call.stores.keys, queue)
+    letters = DeadLetters(call.stores.shards, queue)
     depth = await letters.depth()
     newest = [letter async for letter in letters.newest_first(min(depth, SAMPLE))]
-    oldest = await letters.oldest(0, 1)
+    oldest = await letters.oldest_one()
     reasons = Counter(letter.reason for letter in newest).most_common(REASONS_MOST)
     return {
         "queue": queue,
         "depth": depth,
         "newest_at": newest[0].failed_at if newest else None,
-        "oldest_at": oldest[0].failed_at if oldest else None,
+        "oldest_at": oldest.failed_at if oldest else None,
         "reasons": [{"reason": reason, "count": count} for reason, count in reasons],
     }
 

@@ -1,0 +1,102 @@
+"""A master that goes away under load: nothing that was answered is lost, and nobody has to restart anything.
+
+Three machines with a Redis and a Sentinel each, from the templates of etc/redis, TLS and passwords.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.failover import CUT_OFF, FROZEN, KILLED, PLANNED, WHOLE_SECS, Scene, Trouble, scene
+from tests.support.ledger import faults, lost, summary
+from tests.support.redis_ha import MASTER, REDIS_PORT, SENTINEL_PORT
+from tests.support.waiting import wait_until
+
+TIMES = 5
+SAFE = {"REDIS_WAIT_REPLICAS": "1"}
+# Without WAIT events may be lost, and alerts of events that were not lost never.
+UNSAFE = {"REDIS_WAIT_REPLICAS": "0"}
+
+
+def name(trouble: Trouble) -> str:
+    """As part of a test's name."""
+    return trouble.name.replace(" ", "-")
+
+
+def report(what: str, play: Scene, figures: dict[str, object]) -> None:
+    """Print what was seen."""
+    assert play.load is not None
+    print(f"\n{what}")
+    lines = {
+        "a new master after (s)": [round(secs, 1) for secs in play.moves],
+        "longest pause of ingest (s)": [round(secs, 1) for secs in play.pauses],
+        "events per second": round(play.load.answered / play.load.seconds),
+        "answers": dict(play.load.answers),
+        **figures,
+    }
+    for what, value in lines.items():
+        print(f"  {what:42} {value}")
+
+
+def denied(play: Scene) -> list[str]:
+    """What users of Redis and of the Sentinels asked for and may not do."""
+    entries = []
+    for machine in play.ha.machines:
+        for port in (REDIS_PORT, SENTINEL_PORT):
+            entries += [
+                f"{machine.address}:{port} {entry}" for entry in play.ha.ask(machine, port, "ACL", "LOG")
+            ]
+    return entries
+
+
+@pytest.mark.ha
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "trouble", [KILLED, FROZEN, CUT_OFF, PLANNED], ids=lambda t: t.name.replace(" ", "-")
+)
+def test_nothing_answered_is_lost_in_five_failovers(trouble: Trouble) -> None:
+    with scene(SAFE, 1) as play:
+        children = play.appliance.children()
+        for _ in range(TIMES):
+            play.fail(trouble)
+            wait_until(play.ha.whole, WHOLE_SECS, play.ha.log_tails())
+        books = play.finish()
+        report(
+            f"{MASTER} {trouble.name} {TIMES} times, with WAIT", play, summary(books) | {"lost": lost(books)}
+        )
+        assert faults(books) == []
+        assert play.appliance.children() == children
+        assert denied(play) == []
+
+
+@pytest.mark.ha
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "trouble", [KILLED, FROZEN, CUT_OFF, PLANNED], ids=lambda t: t.name.replace(" ", "-")
+)
+def test_what_five_failovers_lose_without_wait_is_counted(trouble: Trouble) -> None:
+    with scene(UNSAFE, 2) as play:
+        children = play.appliance.children()
+        for _ in range(TIMES):
+            play.fail(trouble)
+            wait_until(play.ha.whole, WHOLE_SECS, play.ha.log_tails())
+        books = play.finish()
+        report(
+            f"{MASTER} {trouble.name} {TIMES} times, without WAIT",
+            play,
+            summary(books) | {"lost": lost(books)},
+        )
+        assert [fault for fault in faults(books) if "alerts" in fault] == []
+        assert play.appliance.children() == children
+
+
+@pytest.mark.parametrize("trouble", [KILLED, PLANNED], ids=name)
+def test_nothing_answered_is_lost_in_a_failover(trouble: Trouble) -> None:
+    with scene(SAFE, 3) as play:
+        children = play.appliance.children()
+        play.fail(trouble)
+        books = play.finish()
+        report(f"{MASTER} {trouble.name}", play, summary(books) | {"lost": lost(books)})
+        assert faults(books) == []
+        assert play.appliance.children() == children
+        assert denied(play) == []
