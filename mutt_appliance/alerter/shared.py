@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 from mutt_appliance.alerter.batch import Batch, BatchProcessor
 from mutt_appliance.alerter.rule_cache import RuleCache
@@ -17,7 +18,7 @@ from mutt_appliance.rules.patterns import PatternHasher
 from mutt_appliance.store.audit import AuditWriter
 from mutt_appliance.store.pool import Database
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import AlerterMetrics
+from mutt_appliance.telemetry.metrics import AlerterMetrics, secrets_in_use
 
 log = get_logger("alerter")
 
@@ -32,7 +33,9 @@ class Shared:
         self.keys = KeySpace(settings)
         self.client = blocking_client(settings, child.secrets, child.name)
         self.live = LiveSettings(settings, self.client, self.keys)
-        self.database = Database(settings, child.secrets, f"mutt {child.name}")
+        self.database = Database(
+            settings, child.secrets, f"mutt {child.name}", partial(secrets_in_use().tell, "db_pass")
+        )
         self.audit = AuditWriter(self.database)
         self.rules = RuleCache(child, self.live, self.database, metrics)
         self._hasher = PatternHasher()
@@ -112,6 +115,11 @@ class Shared:
         if self.child.health.set(component, False, text):
             log.error(f"{component} is away, events wait", error=text)
         self.metrics.events.labels(status="error").inc()
+
+    def reload(self) -> None:
+        """SIGHUP: passwords may be new, and the rules."""
+        self.database.use_secrets(self.child.secrets)
+        self.rules.reload()
 
     def close(self) -> None:
         """Close the connections."""

@@ -55,6 +55,7 @@ def cross_check(settings: Settings, given: set[str]) -> list[Fault]:
         *_distinct(settings, KEY_NAMES, "is the same Redis key as"),
         *_authentication(settings),
         *_vault(settings, given),
+        *_database(settings),
         *_paths(settings),
     ]
 
@@ -145,6 +146,37 @@ def _vault(settings: Settings, given: set[str]) -> list[Fault]:
             "unset VAULT_ADDR and put the secrets into that file",
         )
     ]
+
+
+def _database(settings: Settings) -> list[Fault]:
+    faults = []
+    try:
+        settings.db_hosts  # noqa: B018 - what it raises is the fault
+    except ValueError as error:
+        faults.append(
+            Fault("DB_HOST", settings.db_address, str(error), "write host or host:port, with commas between")
+        )
+    halves = ("db_tls_client_cert_path", "db_tls_client_key_path")
+    missing = [half for half in halves if getattr(settings, half) is None]
+    if len(missing) == 1:
+        faults.append(
+            Fault(
+                variable_name(missing[0]),
+                "",
+                "is not set, but a client certificate is used together with its key",
+                "set both or neither",
+            )
+        )
+    elif not missing and not settings.db_tls_enabled:
+        faults.append(
+            Fault(
+                "DB_TLS_CLIENT_CERT_PATH",
+                str(settings.db_tls_client_cert_path),
+                "is of no use with DB_TLS_ENABLED=false",
+                "unset it, or set DB_TLS_ENABLED=true",
+            )
+        )
+    return faults
 
 
 def _paths(settings: Settings) -> list[Fault]:

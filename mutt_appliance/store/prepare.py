@@ -83,6 +83,7 @@ def _attempt(
         with conn.cursor() as cursor:
             # An index on a large table takes as long as it takes.
             cursor.execute("SET statement_timeout = 0")
+            conn.patience_secs = None
         conn.commit()
         migrations = _migrate_alone(conn, deadline, stop, report)
         for migration in migrations:

@@ -6,14 +6,11 @@ import asyncio
 import contextlib
 import time
 
-import psycopg2
 import uvloop
 from aiohttp import web
-from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.client import RedisError
-from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import WebuiMetrics
@@ -36,6 +33,7 @@ from mutt_appliance.webui.stores import Stores
 log = get_logger("webui")
 TICK_SECS = 0.5
 PROBE_INTERVAL_SECS = 5.0
+PROBE_AWAY_SECS = 1.0
 
 
 def run(child: Child) -> None:
@@ -55,19 +53,15 @@ async def _serve(child: Child) -> None:
     add_endpoints(app, child.settings.mutt_runtime_dir, child.spec.role)
     runner = await serve(app, child.sockets["http"])
     stopping = asyncio.Event()
-    child.bind_loop(asyncio.get_running_loop(), stopping.set)
-    await webui.probe()
-    child.ready()
-    await webui.tell()
-    last_probe = time.monotonic()
+    child.bind_loop(asyncio.get_running_loop(), stopping.set, webui.reload)
+    watching = asyncio.create_task(webui.watch_stores())
     while not stopping.is_set():
+        if watching.done():
+            watching.result()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
-        if time.monotonic() - last_probe > PROBE_INTERVAL_SECS:
-            await webui.probe()
-            await webui.tell()
-            last_probe = time.monotonic()
         child.beat()
+    watching.cancel()
     await runner.cleanup()
     await webui.close()
 
@@ -104,6 +98,21 @@ class Webui:
         except (RedisError, OSError, TimeoutError):
             return None
 
+    async def watch_stores(self) -> None:
+        """See how the stores are and tell the supervisor, for ever; a silent store holds up nothing but this."""
+        await self.probe()
+        self._child.ready()
+        while True:
+            await self.tell()
+            away = self.stores.database_trouble is not None
+            await asyncio.sleep(PROBE_AWAY_SECS if away else PROBE_INTERVAL_SECS)
+            await self.probe()
+
+    def reload(self) -> None:
+        """SIGHUP: passwords may be new."""
+        self.stores.use_secrets(self._child.secrets)
+        log.info("reloaded")
+
     async def tell(self) -> None:
         """Report the pipeline to the supervisor, who has no Redis of its own, for systemd's status line."""
         self._child.report("pipeline", **summary(await self._state()))
@@ -118,12 +127,9 @@ class Webui:
             self._note("redis", False, f"{settings.redis_address} does not answer: {type(error).__name__}")
         else:
             self._note("redis", True, "ok")
-        try:
-            await self.stores.run(probe)
-        except (StoreUnavailable, psycopg2.Error) as error:
-            self._note("database", False, str(error).strip())
-        else:
-            self._note("database", True, "ok")
+        await self.stores.look_at_database()
+        trouble = self.stores.database_trouble
+        self._note("database", trouble is None, trouble or "ok")
 
     def _note(self, component: str, ok: bool, detail: str) -> None:
         if self._child.health.set(component, ok, detail):
@@ -132,9 +138,3 @@ class Webui:
     async def close(self) -> None:
         """Close the connections."""
         await self.stores.close()
-
-
-def probe(conn: Connection) -> None:
-    """Ask the database for nothing."""
-    with conn.cursor() as cursor:
-        cursor.execute("SELECT 1")

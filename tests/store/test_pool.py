@@ -15,7 +15,6 @@ import pytest
 from mutt_appliance.config import Settings
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store import pool as pool_module
-from mutt_appliance.store.connecting import SYSTEM_CA_BUNDLES, connection_parameters
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.store.pool import Database
 from tests.conftest import Stores
@@ -203,28 +202,6 @@ def test_closing_closes_idle_and_lent_connections(make_pool: Callable[..., Datab
             pass
         database.close()
     assert connections(stores, database) == 0
-
-
-class TestParameters:
-    """What libpq is given."""
-
-    def test_a_socket_needs_no_tls(self, make_settings: MakeSettings) -> None:
-        parameters = connection_parameters(make_settings(), SECRETS, "x")
-        assert "sslmode" not in parameters
-
-    def test_a_host_is_verified_against_the_ca(self, make_settings: MakeSettings) -> None:
-        settings = make_settings(db_host="db1,db2", db_tls_ca_cert_path="/etc/ca.pem")
-        parameters = connection_parameters(settings, SECRETS, "x")
-        assert (parameters["sslmode"], parameters["sslrootcert"]) == ("verify-full", "/etc/ca.pem")
-        assert parameters["target_session_attrs"] == "read-write"
-
-    def test_without_a_ca_the_system_s_are_taken(self, make_settings: MakeSettings) -> None:
-        parameters = connection_parameters(make_settings(db_host="db1"), SECRETS, "x")
-        assert parameters["sslrootcert"] in {"system", *map(str, SYSTEM_CA_BUNDLES)}
-        assert parameters["sslmode"] == "verify-full"
-
-    def test_no_password_means_none(self, make_settings: MakeSettings) -> None:
-        assert "password" not in connection_parameters(make_settings(), Secrets(), "x")
 
 
 @pytest.fixture(scope="module")
