@@ -12,6 +12,7 @@ import time
 
 from mutt_appliance.alerter.batch import Batch
 from mutt_appliance.alerter.shared import Shared
+from mutt_appliance.backoff import Backoff
 from mutt_appliance.config import Settings
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import dead_letter
@@ -37,7 +38,7 @@ class Worker:
         self.lease = Lease(shared.keys.events, f"{spec.worker_name}-{number}", spec.run_id, ttl_ms)
         self._queue = EventQueue(shared.client, shared.keys, self.lease)
         self._registered = False
-        self._backoff_secs = BACKOFF_FIRST_SECS
+        self._backoff = Backoff(BACKOFF_FIRST_SECS, BACKOFF_MAX_SECS)
         self._deferring = False
         self.held = 0
         self.last_turn = time.monotonic()
@@ -114,15 +115,14 @@ class Worker:
             shared.unhandled_policy,
             shared.shed_from_depth,
         )
-        self._backoff_secs = BACKOFF_FIRST_SECS
+        self._backoff.reset()
         self.held = 0
         shared.settled(batch, settled)
 
     def _trouble(self, component: str, text: str) -> None:
         """Note it, and wait a little longer each time; what is claimed stays claimed."""
         self._shared.trouble(component, text)
-        self._stopping.wait(self._backoff_secs)
-        self._backoff_secs = min(self._backoff_secs * 2, BACKOFF_MAX_SECS)
+        self._stopping.wait(self._backoff.next_secs())
 
     def _leave(self) -> None:
         try:

@@ -78,7 +78,7 @@ class Connector:
                 )
             except psycopg2.Error as failed:
                 error = error or failed
-                if not _SAID_BY_SERVER.search(str(failed)):
+                if not said_by_server(str(failed)):
                     break
             else:
                 self._remember(conn, which)
@@ -176,6 +176,11 @@ def connection_parameters(
         # Else libpq would take what lies in the home folder of our user.
         parameters["sslcertmode"] = "disable"
     return parameters
+
+
+def said_by_server(text: str) -> bool:
+    """True when libpq passes on what a server said, in whatever language; False for what it says itself."""
+    return _SAID_BY_SERVER.search(text) is not None
 
 
 def is_socket(host: str) -> bool:

@@ -175,3 +175,33 @@ def test_a_runtime_folder_too_deep_for_sockets_is_refused() -> None:
 
 def test_vault_is_refused_rather_than_ignored() -> None:
     assert "MUTT_SECRETS_FILE" in faults(VAULT_ADDR="https://vault:8200")["VAULT_ADDR"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("db1", ["db1:5432"]),
+        ("db1, db2:5433", ["db1:5432", "db2:5433"]),
+        ("[2001:db8::1]:5433,2001:db8::2", ["[2001:db8::1]:5433", "[2001:db8::2]:5432"]),
+        ("/run/postgresql,db1", ["/run/postgresql:5432", "db1:5432"]),
+    ],
+)
+def test_the_database_may_be_several_hosts(text: str, expected: list[str]) -> None:
+    settings = load({**WEBHOOK, "DB_HOST": text}).settings
+    assert [str(each) for each in settings.db_hosts] == expected
+
+
+@pytest.mark.parametrize("text", ["db1,", "db1:0", "db1:http", "[::1", "a b", ":5432"])
+def test_a_database_host_that_is_none_is_refused(text: str) -> None:
+    assert "write host or host:port" in faults(DB_HOST=text)["DB_HOST"]
+
+
+def test_half_a_client_certificate_is_refused() -> None:
+    found = faults(DB_HOST="db1", DB_TLS_CLIENT_CERT_PATH="/etc/c.pem")
+    assert "set both or neither" in found["DB_TLS_CLIENT_KEY_PATH"]
+
+
+def test_a_client_certificate_without_tls_is_refused() -> None:
+    paths = {"DB_TLS_CLIENT_CERT_PATH": "/etc/c.pem", "DB_TLS_CLIENT_KEY_PATH": "/etc/c.key"}
+    found = faults(DB_HOST="db1", DB_TLS_ENABLED="false", **paths)
+    assert "DB_TLS_ENABLED=true" in found["DB_TLS_CLIENT_CERT_PATH"]

@@ -19,7 +19,7 @@ from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.store.pool import Database
 from tests.conftest import Stores
 from tests.support.servers import PostgresServer
-from tests.support.waiting import free_port
+from tests.support.waiting import free_port, wait_until
 
 SECRETS = Secrets(db_pass="s3cret-of-the-test")
 MakeSettings = Callable[..., Settings]
@@ -161,6 +161,74 @@ def test_a_frozen_server_costs_no_more_than_the_connect_timeout(
     assert ask(database, "SELECT 1") == 1
 
 
+def test_a_server_that_freezes_under_a_statement_costs_its_time_and_no_more(
+    make_pool: Callable[..., Database], stores: Stores
+) -> None:
+    database = make_pool(db_statement_timeout=1, db_connect_timeout=2)
+    ask(database, "SELECT 1")
+    stores.postgres.pause()
+    try:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="no answer within 3 s, so the connection was given up"):
+            ask(database, "SELECT 1")
+        assert 2.9 < time.monotonic() - began < 4
+    finally:
+        stores.postgres.resume()
+    assert ask(database, "SELECT 1") == 1
+
+
+def test_a_server_that_freezes_before_the_commit_costs_no_more_either(
+    make_pool: Callable[..., Database], stores: Stores
+) -> None:
+    database = make_pool(db_statement_timeout=1, db_connect_timeout=2)
+
+    def freeze_in_between() -> None:
+        with database.connection() as conn, conn.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            stores.postgres.pause()
+
+    try:
+        with pytest.raises(StoreUnavailable, match="given up"):
+            freeze_in_between()
+    finally:
+        stores.postgres.resume()
+    assert ask(database, "SELECT 1") == 1
+
+
+def test_a_block_of_many_statements_may_take_longer_than_one_of_them(
+    make_pool: Callable[..., Database], stores: Stores
+) -> None:
+    database = make_pool(db_statement_timeout=1)
+    with database.connection() as conn, conn.cursor() as cursor:
+        conn.patience_secs = 0.5
+        for _ in range(4):
+            cursor.execute("SELECT pg_sleep(0.3)")
+    assert not conn.given_up
+
+
+def test_a_connection_whose_server_became_read_only_is_not_handed_out_again(
+    make_pool: Callable[..., Database],
+) -> None:
+    database = make_pool()
+    ask(database, "CREATE TABLE t (a int)")
+    before = backend_pid(database)
+    with pytest.raises(StoreUnavailable, match="read-only transaction"):
+        ask(database, "SET default_transaction_read_only = on; COMMIT; INSERT INTO t VALUES (1)")
+    assert backend_pid(database) != before
+    ask(database, "INSERT INTO t VALUES (2)")
+
+
+def test_after_a_reload_no_connection_outlives_its_present_use(make_pool: Callable[..., Database]) -> None:
+    database = make_pool()
+    with database.connection() as lent:
+        idle = backend_pid(database)
+        database.use_secrets(SECRETS)
+        with lent.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        held = lent.info.backend_pid
+    assert backend_pid(database) not in {idle, held}
+
+
 def test_a_full_pool_makes_threads_wait_for_their_turn(make_pool: Callable[..., Database]) -> None:
     database = make_pool(db_pool_max_conn=2)
     answers: list[object] = []
@@ -192,7 +260,7 @@ def test_connections_above_the_minimum_are_closed_when_long_idle(
     database = make_pool(db_pool_min_conn=1, db_pool_max_conn=5)
     with database.connection(), database.connection(), database.connection():
         pass
-    assert connections(stores, database) == 1
+    wait_until(lambda: connections(stores, database) == 1, message="the others are closed")
 
 
 def test_closing_closes_idle_and_lent_connections(make_pool: Callable[..., Database], stores: Stores) -> None:
@@ -201,7 +269,7 @@ def test_closing_closes_idle_and_lent_connections(make_pool: Callable[..., Datab
         with database.connection():
             pass
         database.close()
-    assert connections(stores, database) == 0
+    wait_until(lambda: connections(stores, database) == 0, message="all are closed")
 
 
 @pytest.fixture(scope="module")
