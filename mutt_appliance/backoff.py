@@ -6,7 +6,7 @@ import random
 
 
 class Backoff:
-    """Delays that double from `first_secs` to `longest_secs`, each shortened by chance to between half and all of it."""
+    """Delays that double from `first_secs` to `longest_secs`, each shortened by chance by up to a half."""
 
     def __init__(self, first_secs: float, longest_secs: float) -> None:
         self._first_secs = first_secs

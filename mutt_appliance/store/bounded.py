@@ -32,6 +32,7 @@ class BoundedConnection(connection):
 
     patience_secs: float | None = None
     given_up = False
+    server: tuple[str, int] | None = None
     _due: float | None = None
     _release: Callable[[], object] | None = None
 

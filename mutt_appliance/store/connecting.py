@@ -88,11 +88,16 @@ class Connector:
             f"{_every_reason(error)}"
         ) from error
 
+    def distrust(self, conn: BoundedConnection) -> None:
+        """This connection broke: its server is asked last, as it may be silent for as long as we wait for it."""
+        with self._lock:
+            self._hosts = tuple(sorted(self._hosts, key=lambda each: tuple(each) == conn.server))
+
     def _remember(self, conn: BoundedConnection, which: Which) -> None:
-        used = conn.info.host, conn.info.port
+        conn.server = conn.info.host, conn.info.port
         with self._lock:
             # A stable sort: the one that let us in, then the others as they are written.
-            self._hosts = tuple(sorted(self.settings.db_hosts, key=lambda each: tuple(each) != used))
+            self._hosts = tuple(sorted(self.settings.db_hosts, key=lambda each: tuple(each) != conn.server))
             self._passwords = tuple(sorted(self._passwords, key=lambda each: each[0] != which))
         self._password_used(which)
 

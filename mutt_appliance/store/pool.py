@@ -114,6 +114,7 @@ class Database:
         with contextlib.suppress(psycopg2.Error):
             conn.rollback()
         if conn.closed:
+            self._connector.distrust(conn)
             self._drop_idle()
         now = time.monotonic()
         unwanted = []

@@ -304,6 +304,8 @@ def test_of_several_hosts_the_writable_one_is_taken_and_asked_first_from_then_on
         other.resume()
     assert second.info.port == writable.port
     assert connector._hosts[0] == Address("127.0.0.1", writable.port)
+    connector.distrust(second)
+    assert connector._hosts[-1] == Address("127.0.0.1", writable.port)
     for conn in (first, second):
         conn.close()
 
