@@ -111,9 +111,10 @@ class Shared:
             log.info(f"{component} answers")
 
     def trouble(self, component: str, text: str) -> None:
-        """A store did not; events wait where they are."""
+        """A store did not, or our name is another's (`lease`); events wait where they are."""
         if self.child.health.set(component, False, text):
-            log.error(f"{component} is away, events wait", error=text)
+            what = "worker name is taken" if component == "lease" else f"{component} is away"
+            log.error(f"{what}, events wait", error=text)
         self.metrics.events.labels(status="error").inc()
 
     def reload(self) -> None:

@@ -59,7 +59,7 @@ class Worker:
                 log.warning("lease lost, its batch goes to others", worker=self.lease.worker)
                 self._registered = False
             except NameTakenError as error:
-                self._trouble("redis", str(error))
+                self._trouble("lease", str(error))
             except RedisError as error:
                 self._trouble("redis", f"{self._settings.redis_address}: {type(error).__name__}: {error}")
             except StoreUnavailable as error:
@@ -71,6 +71,7 @@ class Worker:
         if not self._registered:
             returned = self._queue.register()
             self._registered = True
+            self._shared.child.health.set("lease", True, self.lease.worker)
             if returned:
                 log.info("events of this worker's former life go back to the queue", events=returned)
         claim = self._queue.claim(0 if self._deferring else self._settings.alerter_batch_size)
