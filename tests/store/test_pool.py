@@ -69,6 +69,16 @@ def test_a_session_has_its_name_utc_and_its_timeout(make_pool: Callable[..., Dat
     assert ask(database, "SELECT current_setting('statement_timeout')") == "1500ms"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "in_session"), [("on", "on"), ("remote_apply", "remote_apply"), ("server", "off")]
+)
+def test_a_commit_waits_for_the_disk_whatever_the_server_s_default_is(
+    make_pool: Callable[..., Database], wanted: str, in_session: str
+) -> None:
+    database = make_pool(db_synchronous_commit=wanted)
+    assert ask(database, "SELECT current_setting('synchronous_commit')") == in_session
+
+
 def test_the_end_of_the_block_commits_and_an_error_rolls_back(make_pool: Callable[..., Database]) -> None:
     database = make_pool()
     ask(database, "CREATE TABLE t (a int)")
