@@ -10,14 +10,13 @@ import pytest
 from tests.support.appliance import Appliance
 from tests.support.ledger import Books, faults, summary
 from tests.support.load import Load
-from tests.support.pipeline import DATABASE, QUICK, Pipeline
+from tests.support.pipeline import ANSWER_SECS, DATABASE, QUICK, Pipeline, run_on
 from tests.support.postgres_ha import PostgresPair, rows_in
 from tests.support.servers import PostgresServer
 from tests.support.waiting import wait_until
 
 ROUNDS = 5
 FAILOVER_SECS = 30.0
-ANSWER_SECS = 30.0
 STRETCH_EVENTS = 1000
 # The longest pause of the audit log that a failover may cost beside the promotion itself: a statement that is
 # given up (DB_STATEMENT_TIMEOUT and 2 s), a connection to the silent server (DB_CONNECT_TIMEOUT), a backoff.
@@ -45,12 +44,6 @@ def start(stack: ExitStack, pipeline: Pipeline, pair: PostgresPair) -> Appliance
 def load_for(appliance: Appliance, seed: int, batches_per_sec: float = 9.0) -> Load:
     """About 550 events per second."""
     return Load(appliance.url(), appliance.api_key, batches_per_sec=batches_per_sec, seed=seed)
-
-
-def run_on(load: Load, events: int) -> None:
-    """Wait until so many more events were answered."""
-    wanted = load.answered + events
-    wait_until(lambda: load.answered >= wanted, ANSWER_SECS, f"{events} more events are answered")
 
 
 def fail_over(pair: PostgresPair, load: Load, *, frozen: bool) -> float:

@@ -13,11 +13,10 @@ from tests.support.appliance import Appliance
 from tests.support.grants import GrantWatch, shortest_secs
 from tests.support.ledger import Books, faults, summary
 from tests.support.load import Load
-from tests.support.pipeline import DATABASE, QUICK, Pipeline
+from tests.support.pipeline import ANSWER_SECS, DATABASE, QUICK, Pipeline, run_on
 from tests.support.servers import PostgresServer
 from tests.support.waiting import wait_until
 
-ANSWER_SECS = 30.0
 RATE_LIMIT = 30
 RATE_PERIOD_SECS = 1.0
 # A request arrives some time after it was granted: the forwarder's event loop and the network are in between. By
@@ -65,12 +64,6 @@ def start_both(stack: ExitStack, pipeline: Pipeline, postgres: PostgresServer, *
 def load_on_both(pipeline: Pipeline, **options: float) -> Load:
     first, second = pipeline.appliances
     return Load(first.url(), first.api_key, more_urls=(second.url(),), **options)  # type: ignore[arg-type]
-
-
-def run_on(load: Load, events: int) -> None:
-    """Wait until so many more events were answered."""
-    wanted = load.answered + events
-    wait_until(lambda: load.answered >= wanted, ANSWER_SECS, f"{events} more events are answered")
 
 
 def kill_whole(appliance: Appliance) -> None:

@@ -15,6 +15,7 @@ from tests.support.waiting import wait_until
 
 DATABASE = "mutt_db"
 DRAIN_SECS = 90.0
+ANSWER_SECS = 30.0
 # So that what dead workers held comes back within a test.
 QUICK: Mapping[str, str] = {
     "DB_NAME": DATABASE,
@@ -58,3 +59,9 @@ class Pipeline:
             wait_until(lambda: not held(client), DRAIN_SECS, f"queues are empty: {held(client)}", 0.25)
             offered = [each for load in loads for each in load.offered]
             return gather(offered, client, postgres, DATABASE, self.moogsoft)
+
+
+def run_on(load: Load, events: int) -> None:
+    """Wait until so many more events were answered."""
+    wanted = load.answered + events
+    wait_until(lambda: load.answered >= wanted, ANSWER_SECS, f"{events} more events are answered")
