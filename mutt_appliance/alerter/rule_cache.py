@@ -7,6 +7,7 @@ import time
 
 import psycopg2
 
+from mutt_appliance.backoff import Backoff
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.rules.ruleset import RuleFault, RuleSet
@@ -17,7 +18,8 @@ from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import AlerterMetrics
 
 log = get_logger("alerter.rules")
-RETRY_SECS = 2.0
+RETRY_FIRST_SECS = 0.5
+RETRY_MAX_SECS = 4.0
 TOLD_FAULTS = 20
 FAULT_MAX_CHARS = 300
 
@@ -38,6 +40,7 @@ class RuleCache:
         self._wake = threading.Event()
         self._asked = threading.Event()
         self._told_round = 0
+        self._backoff = Backoff(RETRY_FIRST_SECS, RETRY_MAX_SECS)
         child.health.set("rules", False, "not loaded yet")
 
     def start(self) -> None:
@@ -73,7 +76,9 @@ class RuleCache:
                     **self._summary(),
                 )
             interval = self._live.current.cache_reload_interval
-            self._wake.wait(interval if well else min(RETRY_SECS, interval))
+            if well:
+                self._backoff.reset()
+            self._wake.wait(interval if well else min(self._backoff.next_secs(), interval))
 
     def _load(self) -> str | None:
         """None, or why the rules could not be read."""

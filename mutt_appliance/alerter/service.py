@@ -8,6 +8,7 @@ from mutt_appliance.alerter.crew import Crew
 from mutt_appliance.alerter.shared import Shared
 from mutt_appliance.alerter.worker import Worker
 from mutt_appliance.process import Child, look_less_for_cycles
+from mutt_appliance.store.connecting import longest_wait_secs
 from mutt_appliance.store.maintenance import start_maintenance_thread
 from mutt_appliance.telemetry.endpoints import serve_endpoints_in_thread
 from mutt_appliance.telemetry.logs import get_logger
@@ -42,13 +43,14 @@ def run(child: Child) -> None:
 
 def _watch(child: Child, shared: Shared, workers: list[Worker]) -> None:
     """Beat for as long as every worker turns; one that hangs must be seen from outside."""
-    patience_secs = child.settings.liveness_timeout / 2
+    # A wait for the database ends by itself; to be killed in it would only cost the batch a life.
+    patience_secs = max(child.settings.liveness_timeout / 2, longest_wait_secs(child.settings) + TICK_SECS)
     # Every role uses these; one tells of them.
     certificates = CertificateWatch(child, StoreFiles(child.settings), TlsMetrics())
     while not child.stopping.wait(TICK_SECS):
         if child.reloading.is_set():
             child.reloading.clear()
-            shared.rules.reload()
+            shared.reload()
         certificates.turn()
         dead = [worker.thread.name for worker in workers if not worker.thread.is_alive()]
         if dead:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mutt_appliance.backoff import Backoff
 from mutt_appliance.queueing.shards import BlockingShard
 
 BACKOFF_FIRST_SECS = 0.1
@@ -33,7 +34,7 @@ class ShardView:
         self._asking: dict[int, float] = {}
         self._failing = False
         self._again_at = 0.0
-        self._backoff_secs = BACKOFF_FIRST_SECS
+        self._backoff = Backoff(BACKOFF_FIRST_SECS, BACKOFF_MAX_SECS)
 
     def seen(self, alert_depth: int, dead_depth: int, ingest_depth: int | None = None) -> None:
         """Note depths that Redis told just now; without `ingest_depth` whether there is work stays as it was."""
@@ -77,14 +78,13 @@ class ShardView:
     def well(self) -> bool:
         """It answered; True if it had failed before."""
         was, self._failing = self._failing, False
-        self._backoff_secs = BACKOFF_FIRST_SECS
+        self._backoff.reset()
         return was
 
     def failed(self) -> None:
         """It did not: nobody asks again for a while, which grows. What it held does not count for the depths."""
         with self._lock:
             self._failing = True
-            self._again_at = time.monotonic() + self._backoff_secs
-            self._backoff_secs = min(self._backoff_secs * 2, BACKOFF_MAX_SECS)
+            self._again_at = time.monotonic() + self._backoff.next_secs()
             self.alert_depth = 0
             self.empty.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 from mutt_appliance.alerter.batch import Batch, BatchProcessor
 from mutt_appliance.alerter.bell import Bell
@@ -18,7 +19,7 @@ from mutt_appliance.rules.patterns import PatternHasher
 from mutt_appliance.store.audit import AuditWriter
 from mutt_appliance.store.pool import Database
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import AlerterMetrics
+from mutt_appliance.telemetry.metrics import AlerterMetrics, secrets_in_use
 
 log = get_logger("alerter")
 
@@ -34,7 +35,9 @@ class Shared:
         self.views: list[ShardView] = []
         self.bell = Bell(child.stopping)
         self.live = LiveSettings(settings, self.shards.home.client, self.shards.home.keys)
-        self.database = Database(settings, child.secrets, f"mutt {child.name}")
+        self.database = Database(
+            settings, child.secrets, f"mutt {child.name}", partial(secrets_in_use().tell, "db_pass")
+        )
         self.audit = AuditWriter(self.database)
         self.rules = RuleCache(child, self.live, self.database, metrics)
         self._hasher = PatternHasher()
@@ -139,10 +142,16 @@ class Shared:
             log.info(f"{component} answers")
 
     def trouble(self, component: str, text: str) -> None:
-        """A store did not; events wait where they are."""
+        """A store did not, or our name is another's (`lease`); events wait where they are."""
         if self.child.health.set(component, False, text):
-            log.error(f"{component} is away, events wait", error=text)
+            what = "worker name is taken" if component == "lease" else f"{component} is away"
+            log.error(f"{what}, events wait", error=text)
         self.metrics.events.labels(status="error").inc()
+
+    def reload(self) -> None:
+        """SIGHUP: passwords may be new, and the rules."""
+        self.database.use_secrets(self.child.secrets)
+        self.rules.reload()
 
     def close(self) -> None:
         """Close the connections."""

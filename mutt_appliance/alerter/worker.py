@@ -15,6 +15,7 @@ from mutt_appliance.alerter.batch import Batch
 from mutt_appliance.alerter.bell import WAIT_SLICE_SECS
 from mutt_appliance.alerter.shard_view import ShardView
 from mutt_appliance.alerter.shared import Shared
+from mutt_appliance.backoff import Backoff
 from mutt_appliance.config import Settings
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import dead_letter
@@ -57,7 +58,7 @@ class Worker:
         self._name = f"{shared.child.spec.worker_name}-{number}"
         self._seats: list[Seat] = []
         self._next = number
-        self._backoff_secs = BACKOFF_FIRST_SECS
+        self._backoff = Backoff(BACKOFF_FIRST_SECS, BACKOFF_MAX_SECS)
         self._deferring = False
         self.last_turn = time.monotonic()
         self.thread = threading.Thread(target=self._loop, name=f"worker-{number}")
@@ -88,8 +89,7 @@ class Worker:
             except StoreUnavailable as error:
                 # What is claimed stays claimed.
                 self._shared.trouble("database", str(error).strip())
-                self._stopping.wait(self._backoff_secs)
-                self._backoff_secs = min(self._backoff_secs * 2, BACKOFF_MAX_SECS)
+                self._stopping.wait(self._backoff.next_secs())
         self._leave()
 
     def _turn(self) -> None:
@@ -123,7 +123,8 @@ class Worker:
             seat.registered = seat.unsettled = False
             return True
         except NameTakenError as error:
-            self._shared.redis_trouble(seat.view, str(error))
+            seat.view.failed()
+            self._shared.trouble("lease", str(error))
         except RedisError as error:
             where = self._settings.redis_where
             self._shared.redis_trouble(seat.view, f"{where}: {type(error).__name__}: {error}")
@@ -134,6 +135,7 @@ class Worker:
             if not seat.registered:
                 returned = seat.queue.register()
                 seat.registered = True
+                self._shared.child.health.set("lease", True, seat.lease.worker)
                 if returned:
                     log.info("events of this worker's former life go back to the queue", events=returned)
             seat.unsettled = True
@@ -188,7 +190,7 @@ class Worker:
         )
         with seat.view.asking():
             settled = seat.queue.settle(settlement, shared.unhandled_policy, shared.shedding(seat.view))
-        self._backoff_secs = BACKOFF_FIRST_SECS
+        self._backoff.reset()
         seat.held = 0
         shared.settled(seat.view, batch, settled)
 

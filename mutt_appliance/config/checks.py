@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from mutt_appliance.config.addresses import Address
 from mutt_appliance.config.faults import Fault
 from mutt_appliance.config.settings import Settings, variable_name
 
@@ -75,6 +76,7 @@ def cross_check(settings: Settings, given: set[str]) -> list[Fault]:
         *_certificates(settings),
         *_vault(settings, given),
         *_redis(settings),
+        *_database(settings),
         *_paths(settings),
     ]
 
@@ -190,48 +192,40 @@ def unprotected(settings: Settings) -> list[str]:
     None of this is a fault: an operator may want it so. It must not pass in silence.
     """
     found = []
-    if not settings.redis_tls_enabled and _remote(settings.redis_address):
+    if not settings.redis_tls_enabled and _any_remote(settings.redis_servers):
+        found.append(f"REDIS_TLS_ENABLED=false: password and events go unencrypted to {settings.redis_where}")
+    elif (
+        not settings.redis_sentinels_over_tls
+        and settings.redis_sentinels
+        and _any_remote(settings.redis_servers)
+    ):
         found.append(
-            f"REDIS_TLS_ENABLED=false: password and events go unencrypted to {settings.redis_address}"
+            "REDIS_SENTINEL_TLS_ENABLED=false: who can speak for a Sentinel can name another master "
+            f"({','.join(settings.redis_sentinels)})"
         )
-    if not settings.db_tls_enabled and _remote(settings.db_address):
+    if not settings.db_tls_enabled and _any_remote(settings.db_hosts):
         found.append(f"DB_TLS_ENABLED=false: password and events go unencrypted to {settings.db_address}")
     for field, what in (("moog_webhook_url", "key and alerts go"), ("vault_addr", "all secrets come")):
         parts = urlsplit(getattr(settings, field) or "")
-        if parts.scheme == "http" and _remote(parts.hostname or ""):
+        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
             found.append(f"{variable_name(field)} is http://: {what} unencrypted ({parts.hostname})")
     if settings.ingest_tls_client_ca_path and settings.ingest_client_auth == "none":
         found.append("INGEST_TLS_CLIENT_AUTH=none: certificates of senders are not looked at")
     return found
 
 
-def _remote(hosts: str) -> bool:
-    """True if one of the hosts, separated by commas, is neither a socket nor this machine."""
-    return any(not is_this_machine(host) for host in hosts.split(","))
+def _any_remote(servers: tuple[Address, ...]) -> bool:
+    return any(not is_this_machine(server.host) for server in servers)
 
 
 def is_this_machine(host: str) -> bool:
-    """True for a Unix socket (/path, @name), localhost and loopback addresses, with a port or without."""
-    if host.strip().startswith(("/", "@")):
-        return True
-    name, _ = split_address(host, 0)
-    if name == "localhost":
+    """True for a Unix socket (/path, @name), localhost and loopback addresses."""
+    if host.startswith(("/", "@")) or host == "localhost":
         return True
     try:
-        return ip_address(name).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def split_address(text: str, default_port: int) -> tuple[str, int]:
-    """(host, port) of `host`, `host:port`, `::1` or `[::1]:port`; a port that is no number is the default."""
-    name, port = text.strip(), ""
-    if name.startswith("["):
-        name, _, rest = name[1:].partition("]")
-        port = rest.removeprefix(":")
-    elif name.count(":") == 1:
-        name, _, port = name.partition(":")
-    return name, int(port) if port.isascii() and port.isdigit() else default_port
 
 
 def _vault(settings: Settings, given: set[str]) -> list[Fault]:
@@ -286,6 +280,37 @@ def _redis(settings: Settings) -> Iterator[Fault]:
             f"must be at most REDIS_TIMEOUT={settings.redis_timeout:g} s",
             "lower REDIS_WAIT_TIMEOUT_MS or raise REDIS_TIMEOUT",
         )
+
+
+def _database(settings: Settings) -> list[Fault]:
+    faults = []
+    try:
+        settings.db_hosts  # noqa: B018 - what it raises is the fault
+    except ValueError as error:
+        faults.append(
+            Fault("DB_HOST", settings.db_address, str(error), "write host or host:port, with commas between")
+        )
+    halves = ("db_tls_client_cert_path", "db_tls_client_key_path")
+    missing = [half for half in halves if getattr(settings, half) is None]
+    if len(missing) == 1:
+        faults.append(
+            Fault(
+                variable_name(missing[0]),
+                "",
+                "is not set, but a client certificate is used together with its key",
+                "set both or neither",
+            )
+        )
+    elif not missing and not settings.db_tls_enabled:
+        faults.append(
+            Fault(
+                "DB_TLS_CLIENT_CERT_PATH",
+                str(settings.db_tls_client_cert_path),
+                "is of no use with DB_TLS_ENABLED=false",
+                "unset it, or set DB_TLS_ENABLED=true",
+            )
+        )
+    return faults
 
 
 def _paths(settings: Settings) -> list[Fault]:

@@ -17,6 +17,8 @@ from pydantic.fields import FieldInfo
 
 from mutt_appliance.config.addresses import Address, parse_address
 
+# Where Sentinels listen by default.
+SENTINEL_PORT = 26379
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 SECTIONS: dict[str, str] = {
@@ -529,23 +531,48 @@ class Settings(BaseModel):
     # --- PostgreSQL
     db_host: str | None = setting(
         None,
-        "PostgreSQL hostname, or the folder of a Unix socket; with only REDIS_HOST set it is localhost",
+        "PostgreSQL hostname, or the folder of a Unix socket; several are separated by commas, each host or "
+        "host:port, and the one that takes writes is used; with only REDIS_HOST set it is localhost",
         "database",
     )
-    db_port: int = setting(5432, "PostgreSQL port", "database", ge=1, le=65535)
+    db_port: int = setting(5432, "PostgreSQL port, where DB_HOST has none", "database", ge=1, le=65535)
     db_name: str = setting("mutt_db", "Database name", "database", pattern=r"^[A-Za-z_][A-Za-z0-9_$-]{0,62}$")
     db_user: str = setting(
         "mutt_user", "Database user", "database", pattern=r"^[A-Za-z_][A-Za-z0-9_$-]{0,62}$"
     )
     db_tls_enabled: bool = setting(
-        True, "Enable TLS for PostgreSQL (external hosts; a Unix socket needs none)", "database"
+        True,
+        "Enable TLS for PostgreSQL, certificate and host name verified (external hosts; a Unix socket needs none); "
+        "false is plain text, and a server that asks for TLS refuses it",
+        "database",
     )
-    db_tls_ca_cert_path: Path | None = setting(None, "PostgreSQL TLS CA certificate path", "database")
+    db_tls_ca_cert_path: Path | None = setting(
+        None, "PostgreSQL TLS CA certificate path (unset: the authorities of this machine)", "database"
+    )
+    db_tls_client_cert_path: Path | None = setting(
+        None, "Client certificate for PostgreSQL, with DB_TLS_CLIENT_KEY_PATH", "database"
+    )
+    db_tls_client_key_path: Path | None = setting(
+        None,
+        "Private key of the client certificate; mode 0600, or 0640 where it belongs to root",
+        "database",
+    )
     db_pool_min_conn: int = setting(2, "Min connections in pool", "database", "connections", ge=0, le=1000)
     db_pool_max_conn: int = setting(10, "Max connections in pool", "database", "connections", ge=1, le=1000)
     db_connect_timeout: int = setting(5, "Time to connect (seconds)", "database", "seconds", ge=2, le=300)
     db_statement_timeout: float = setting(
-        15, "Time one statement may take (seconds)", "database", "seconds", gt=0, le=3600
+        15,
+        "Time one statement may take (seconds); 2 s later the connection is given up, should the server be silent",
+        "database",
+        "seconds",
+        gt=0,
+        le=3600,
+    )
+    db_synchronous_commit: Literal["on", "remote_apply", "remote_write", "local", "server"] = setting(
+        "on",
+        "synchronous_commit of MUTT's sessions: on also waits for a synchronous standby, if the server names any; "
+        "server leaves it as the server has it",
+        "database",
     )
 
     # --- retention
@@ -638,6 +665,15 @@ class Settings(BaseModel):
         return address if address.startswith("/") else str(Address(address, self.redis_port))
 
     @property
+    def redis_servers(self) -> tuple[Address, ...]:
+        """Servers that the settings name: Redis itself, nodes of its cluster, or Sentinels. Not for a Unix socket."""
+        if self.redis_sentinels:
+            return tuple(parse_address(each, SENTINEL_PORT) for each in self.redis_sentinels)
+        if self.redis_cluster_nodes:
+            return tuple(parse_address(each, self.redis_port) for each in self.redis_cluster_nodes)
+        return (Address(self.redis_address, self.redis_port),)
+
+    @property
     def redis_on_socket(self) -> bool:
         """True when Redis is reached through a Unix socket, which needs no TLS."""
         return not (self.redis_sentinels or self.redis_cluster_nodes) and self.redis_address.startswith("/")
@@ -661,6 +697,17 @@ class Settings(BaseModel):
         if self.ingest_tls_client_auth is not None:
             return self.ingest_tls_client_auth
         return "required" if self.ingest_tls_client_ca_path else "none"
+
+    @property
+    def db_hosts(self) -> tuple[Address, ...]:
+        """Every server of DB_HOST, the folder of a Unix socket as its host. Raises ValueError for what is none."""
+        if self.embedded:
+            return (Address(self.db_address, self.db_port),)
+        parts = [part.strip() for part in self.db_address.split(",")]
+        return tuple(
+            Address(part, self.db_port) if part.startswith(("/", "@")) else parse_address(part, self.db_port)
+            for part in parts
+        )
 
     @property
     def moog_header_name(self) -> str:

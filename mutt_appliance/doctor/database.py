@@ -24,7 +24,10 @@ OLDEST = 11  # the first that has what the partitions need, unique indexes of pa
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """What PostgreSQL said; `needed` are our own migrations, `applied` those the database has."""
+    """What PostgreSQL said; `needed` are our own migrations, `applied` those the database has.
+
+    `hosts` is how many DB_HOST names, `synchronous_standbys` whom a commit waits for.
+    """
 
     version_number: int
     in_recovery: bool
@@ -32,6 +35,8 @@ class DatabaseFacts:
     needed: frozenset[str]
     applied: frozenset[str]
     partitions: tuple[str, ...]
+    hosts: int = 1
+    synchronous_standbys: str = ""
 
 
 def check_database(patient: Patient) -> Iterator[Finding]:
@@ -62,7 +67,7 @@ def _read(patient: Patient) -> DatabaseFacts:
     conn = connect(patient.hurried, patient.secrets, "mutt-ctl doctor")
     with contextlib.closing(conn), conn.cursor() as cursor:
         cursor.execute(query("server_facts"))
-        ((version, in_recovery, epoch, migrated, has_log),) = cursor.fetchall()
+        ((version, in_recovery, epoch, migrated, has_log, standbys),) = cursor.fetchall()
         ahead = epoch - time.time()
         applied: frozenset[str] = frozenset()
         if migrated:
@@ -70,7 +75,8 @@ def _read(patient: Patient) -> DatabaseFacts:
             applied = frozenset(name for (name,) in cursor.fetchall())
         partitions = tuple(partition_names(conn)) if has_log else ()
     needed = frozenset(path.stem for path in resource_folder("sql").glob("*.sql"))
-    return DatabaseFacts(version, in_recovery, ahead, needed, applied, partitions)
+    hosts = len(patient.settings.db_hosts)
+    return DatabaseFacts(version, in_recovery, ahead, needed, applied, partitions, hosts, standbys)
 
 
 def judge_database(facts: DatabaseFacts, now: datetime) -> Iterator[Finding]:
@@ -94,6 +100,8 @@ def judge_database(facts: DatabaseFacts, now: datetime) -> Iterator[Finding]:
         )
     else:
         yield Finding("database.writable", "ok", "it is the primary")
+    if facts.hosts > 1:
+        yield _replication(facts)
     missing = sorted(facts.needed - facts.applied)
     unknown = sorted(facts.applied - facts.needed)
     if missing:
@@ -114,6 +122,19 @@ def judge_database(facts: DatabaseFacts, now: datetime) -> Iterator[Finding]:
         yield Finding("database.migrations", "ok", f"all {len(facts.needed)} migrations are applied")
     yield _partitions(facts, now)
     yield judge_clock("database.clock", "PostgreSQL", facts.ahead_secs)
+
+
+def _replication(facts: DatabaseFacts) -> Finding:
+    if facts.synchronous_standbys:
+        return Finding(
+            "database.replication", "ok", f"a commit waits for a standby of {facts.synchronous_standbys}"
+        )
+    return Finding(
+        "database.replication",
+        "warning",
+        "a commit waits for no standby, so a failover may lose audit rows that were written last",
+        "set synchronous_standby_names (Patroni: synchronous_mode: true)",
+    )
 
 
 def _partitions(facts: DatabaseFacts, now: datetime) -> Finding:

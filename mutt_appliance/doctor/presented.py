@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mutt_appliance.config.checks import split_address
 from mutt_appliance.doctor.configuration import judge_expiry
 from mutt_appliance.doctor.findings import Finding
 from mutt_appliance.doctor.patient import Patient
@@ -25,18 +24,18 @@ Prepare = Callable[[socket.socket], None]
 def check_store_certificates(patient: Patient) -> Iterator[Finding]:
     """What Redis and PostgreSQL show, each host of them."""
     settings = patient.settings
+    redis_enabled = (
+        settings.redis_sentinels_over_tls if settings.redis_sentinels else settings.redis_tls_enabled
+    )
     stores = (
-        ("redis", settings.redis_tls_enabled, settings.redis_address, settings.redis_port,
-         settings.redis_ca_cert_path, straight_away),
-        ("database", settings.db_tls_enabled, settings.db_address, settings.db_port,
-         settings.db_tls_ca_cert_path, ask_postgres),
-    )  # fmt: skip
-    for store, enabled, hosts, default_port, ca_file, prepare in stores:
-        if not enabled or hosts.startswith(("/", "@")):
+        ("redis", redis_enabled, settings.redis_servers, settings.redis_ca_cert_path, straight_away),
+        ("database", settings.db_tls_enabled, settings.db_hosts, settings.db_tls_ca_cert_path, ask_postgres),
+    )
+    for store, enabled, servers, ca_file, prepare in stores:
+        if not enabled or servers[0].host.startswith(("/", "@")):
             yield Finding(f"presented.{store}", "n/a", "no TLS there: it is local, or turned off")
             continue
-        for each in hosts.split(","):
-            host, port = split_address(each, default_port)
+        for host, port in servers:
             yield presented(f"presented.{store}", host, port, ca_file, prepare, settings.tls_expiry_warn_days)
 
 

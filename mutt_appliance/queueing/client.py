@@ -20,7 +20,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from mutt_appliance.config import Settings
-from mutt_appliance.config.addresses import Address, parse_address
+from mutt_appliance.config.addresses import Address
 from mutt_appliance.queueing.connections import AsyncTcp, AsyncUnix, BlockingTcp, BlockingUnix
 from mutt_appliance.queueing.keys import shard_tag
 from mutt_appliance.queueing.locating import (
@@ -46,7 +46,6 @@ __all__ = [
     "locator_of",
 ]
 
-SENTINEL_PORT = 26379
 # A located server that does not answer is located again, so it has less time than a fixed one.
 LOCATED_CONNECT_SECS = 2.0
 WITNESS_SECS = 1.0
@@ -85,7 +84,7 @@ def locator_of(settings: Settings, secrets: SecretsSource, shard: int = 0) -> Lo
     """Where the settings say that the master of `shard` is found."""
     read = _reader(secrets)
     if settings.redis_sentinels:
-        addresses = [parse_address(each, SENTINEL_PORT) for each in settings.redis_sentinels]
+        addresses = list(settings.redis_servers)
         return _witnesses(
             settings,
             addresses,
@@ -98,7 +97,7 @@ def locator_of(settings: Settings, secrets: SecretsSource, shard: int = 0) -> Lo
             over_tls=settings.redis_sentinels_over_tls,
         )
     if settings.redis_cluster_nodes:
-        addresses = [parse_address(each, settings.redis_port) for each in settings.redis_cluster_nodes]
+        addresses = list(settings.redis_servers)
         question = cluster_question(shard_tag(settings, shard))
         passwords = _redis_passwords(read)
         return _witnesses(

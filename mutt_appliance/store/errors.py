@@ -18,6 +18,7 @@ DATA_CLASSES = frozenset(
     }
 )
 CHECK_VIOLATION = "23514"
+READ_ONLY = "25006"
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - a state, not a mistake
@@ -58,6 +59,11 @@ def is_unavailable(error: psycopg2.Error) -> bool:
     if error.pgcode is None:
         return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
     return error.pgcode[:2] in {"08", "25", "28", "3D", "40", "42", "53", "55", "57", "58", "XX"}
+
+
+def is_wrong_server(error: BaseException | None) -> bool:
+    """True when a server takes no writes (any more), so that its connections are of no use however well they are."""
+    return isinstance(error, psycopg2.Error) and error.pgcode == READ_ONLY
 
 
 def reason(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from mutt_appliance.backoff import Backoff
 from mutt_appliance.config import Settings
 from mutt_appliance.process import Child
 from mutt_appliance.store.errors import StoreUnavailable, reason
@@ -64,10 +65,11 @@ def start_maintenance_thread(child: Child, database: Database) -> threading.Thre
     """
 
     def loop() -> None:
+        backoff = Backoff(RETRY_SECS, RETRY_SECS)
         while True:
             well = maintain(database)
             interval = database.settings.maintenance_interval
-            if child.stopping.wait(interval if well else min(interval, RETRY_SECS)):
+            if child.stopping.wait(interval if well else min(interval, backoff.next_secs())):
                 return
 
     thread = threading.Thread(target=loop, name="maintenance", daemon=True)

@@ -7,15 +7,15 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from mutt_appliance.config import Settings
 from mutt_appliance.secrets import Secrets
-from mutt_appliance.store.connecting import address_in_words, connect
-from mutt_appliance.store.errors import StoreUnavailable, as_unavailable
+from mutt_appliance.store.bounded import BoundedConnection
+from mutt_appliance.store.connecting import Connector, Which, address_in_words
+from mutt_appliance.store.errors import StoreUnavailable, as_unavailable, is_wrong_server
 
 IDLE_SECS = 60.0
 """A connection above DB_POOL_MIN_CONN that was not needed for this long is closed."""
@@ -24,14 +24,22 @@ IDLE_SECS = 60.0
 class Database:
     """The PostgreSQL of this appliance, for one process; connects when it is first needed.
 
-    `name` is what PostgreSQL shows in pg_stat_activity, such as "mutt alerter:0".
+    `name` is what PostgreSQL shows in pg_stat_activity, such as "mutt alerter:0". `password_used` is told at
+    each new connection whether DB_PASS or DB_PASS_NEXT let us in.
     """
 
-    def __init__(self, settings: Settings, secrets: Secrets, name: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        secrets: Secrets,
+        name: str,
+        password_used: Callable[[Which], None] = lambda _: None,
+    ) -> None:
         self.settings = settings
-        self._secrets = secrets
-        self._name = name
-        self._idle: deque[tuple[Connection, float]] = deque()
+        self._connector = Connector(settings, secrets, name, password_used)
+        self._idle: deque[tuple[BoundedConnection, float]] = deque()
+        self._lent: dict[BoundedConnection, int] = {}
+        self._generation = 0
         self._lock = threading.Lock()
         self._permits = threading.BoundedSemaphore(settings.db_pool_max_conn)
         self._closed = False
@@ -40,11 +48,17 @@ class Database:
         return f"<Database {address_in_words(self.settings)}>"
 
     def use_secrets(self, secrets: Secrets) -> None:
-        """Take a new password for the connections made from now on."""
-        self._secrets = secrets
+        """Take new passwords, and certificates as the files have them now; no connection outlives its present use.
+
+        So it shows at once, not at the next restart of PostgreSQL, whether they are right.
+        """
+        self._connector.use_secrets(secrets)
+        with self._lock:
+            self._generation += 1
+        self._drop_idle()
 
     @contextlib.contextmanager
-    def connection(self, *, autocommit: bool = False) -> Iterator[Connection]:
+    def connection(self, *, autocommit: bool = False) -> Iterator[BoundedConnection]:
         """Lend a connection: committed at the end of the block, rolled back when it raises.
 
         Waits up to DB_CONNECT_TIMEOUT for a free one. What the database cannot do now, the commit
@@ -63,6 +77,10 @@ class Database:
                         conn.autocommit = autocommit
                     yield conn
                     conn.commit()
+            except StoreUnavailable as error:
+                if is_wrong_server(error.__cause__):
+                    conn.close()
+                raise
             finally:
                 self._give_back(conn)
         finally:
@@ -73,36 +91,42 @@ class Database:
         self._closed = True
         self._drop_idle()
 
-    def _checkout(self) -> Connection:
+    def _checkout(self) -> BoundedConnection:
+        generation = self._generation
+        conn = self._idle_one() or self._connector.connect()
+        with self._lock:
+            self._lent[conn] = generation
+        return conn
+
+    def _idle_one(self) -> BoundedConnection | None:
         while True:
             with self._lock:
                 if not self._idle:
-                    break
+                    return None
                 conn, _ = self._idle.pop()
             if _is_quiet(conn):
                 return conn
             # The server went away; the other idle connections were to the same one.
             conn.close()
             self._drop_idle()
-        return connect(self.settings, self._secrets, self._name)
 
-    def _give_back(self, conn: Connection) -> None:
+    def _give_back(self, conn: BoundedConnection) -> None:
         with contextlib.suppress(psycopg2.Error):
             conn.rollback()
         if conn.closed:
+            self._connector.distrust(conn)
             self._drop_idle()
-            return
-        if self._closed:
-            conn.close()
-            return
         now = time.monotonic()
+        unwanted = []
         with self._lock:
-            self._idle.append((conn, now))
-            surplus = []
+            if self._lent.pop(conn) != self._generation or conn.closed or self._closed:
+                unwanted.append(conn)
+            else:
+                self._idle.append((conn, now))
             while len(self._idle) > self.settings.db_pool_min_conn and now - self._idle[0][1] > IDLE_SECS:
-                surplus.append(self._idle.popleft()[0])
-        for old in surplus:
-            old.close()
+                unwanted.append(self._idle.popleft()[0])
+        for each in unwanted:
+            each.close()
 
     def _drop_idle(self) -> None:
         with self._lock:
@@ -112,7 +136,7 @@ class Database:
             conn.close()
 
 
-def _is_quiet(conn: Connection) -> bool:
+def _is_quiet(conn: BoundedConnection) -> bool:
     """False when the connection is closed or the server has said something unasked: its farewell."""
     if conn.closed:
         return False

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from mutt_appliance.backoff import Backoff
 from mutt_appliance.config import Settings
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store.connecting import connect
@@ -52,12 +53,13 @@ def prepare_database(
     SchemaError for what waiting does not mend, Stopped when `stop` is set.
     """
     deadline = time.monotonic() + patience_secs
-    delay = FIRST_DELAY_SECS
+    backoff = Backoff(FIRST_DELAY_SECS, LONGEST_DELAY_SECS)
     last_report = ""
     while True:
         try:
             return _attempt(settings, secrets, name, deadline, stop, report)
         except StoreUnavailable as error:
+            delay = backoff.next_secs()
             if time.monotonic() + delay > deadline:
                 raise
             if str(error) != last_report:
@@ -65,7 +67,6 @@ def prepare_database(
                 report(f"waiting: {last_report}")
         if stop.wait(delay):
             raise Stopped
-        delay = min(delay * 2, LONGEST_DELAY_SECS)
 
 
 def _attempt(
@@ -83,6 +84,7 @@ def _attempt(
         with conn.cursor() as cursor:
             # An index on a large table takes as long as it takes.
             cursor.execute("SET statement_timeout = 0")
+            conn.patience_secs = None
         conn.commit()
         migrations = _migrate_alone(conn, deadline, stop, report)
         for migration in migrations:

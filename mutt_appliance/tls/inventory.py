@@ -32,7 +32,7 @@ class Entry:
 
 
 def _redis(settings: Settings) -> bool:
-    return settings.redis_tls_enabled and not settings.redis_address.startswith("/")
+    return settings.redis_tls_enabled and not settings.redis_on_socket
 
 
 def _database(settings: Settings) -> bool:
@@ -50,10 +50,12 @@ INVENTORY = (
     Entry("moog_ca", "moog_tls_ca_cert_path", used=_webhook),
     Entry("moog_client", "moog_tls_client_cert_path", "moog_tls_client_key_path", used=_webhook),
     Entry("redis_ca", "redis_ca_cert_path", used=_redis),
+    Entry("redis_client", "redis_client_cert_path", "redis_client_key_path", used=_redis),
     Entry("db_ca", "db_tls_ca_cert_path", used=_database),
+    Entry("db_client", "db_tls_client_cert_path", "db_tls_client_key_path", used=_database),
 )
 # Clients of a store read their files at each connection; one role tells of them for all.
-STORE_LABELS = ("redis_ca", "db_ca")
+STORE_LABELS = ("redis_ca", "redis_client", "db_ca", "db_client")
 # What a process of ours cannot start without.
 OWN_LABELS = ("ingest", "ingest_client_ca", "webui", "moog_ca", "moog_client")
 

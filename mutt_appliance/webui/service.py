@@ -6,15 +6,12 @@ import asyncio
 import contextlib
 import time
 
-import psycopg2
 import uvloop
 from aiohttp import web
-from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.shards import AsyncShard
-from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import TlsMetrics, WebuiMetrics
@@ -40,6 +37,7 @@ from mutt_appliance.webui.stores import Stores
 log = get_logger("webui")
 TICK_SECS = 0.5
 PROBE_INTERVAL_SECS = 5.0
+PROBE_AWAY_SECS = 1.0
 
 
 def run(child: Child) -> None:
@@ -62,21 +60,21 @@ async def _serve(child: Child) -> None:
     certificates = CertificateWatch(child, door, tls)
     runner = await serve(app, child.sockets["http"], ssl_context=door.context if door else None)
     stopping = asyncio.Event()
-    child.bind_loop(asyncio.get_running_loop(), stopping.set, certificates.reload)
-    await webui.probe()
-    certificates.turn()
-    child.ready()
-    await webui.tell()
-    last_probe = time.monotonic()
+
+    def reload() -> None:
+        webui.reload()
+        certificates.reload()
+
+    child.bind_loop(asyncio.get_running_loop(), stopping.set, reload)
+    watching = asyncio.create_task(webui.watch_stores())
     while not stopping.is_set():
+        if watching.done():
+            watching.result()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
         certificates.turn()
-        if time.monotonic() - last_probe > PROBE_INTERVAL_SECS:
-            await webui.probe()
-            await webui.tell()
-            last_probe = time.monotonic()
         child.beat()
+    watching.cancel()
     await runner.cleanup()
     await webui.close()
 
@@ -113,6 +111,21 @@ class Webui:
         except (RedisError, OSError, TimeoutError):
             return None
 
+    async def watch_stores(self) -> None:
+        """See how the stores are and tell the supervisor, for ever; a silent store holds up nothing but this."""
+        await self.probe()
+        self._child.ready()
+        while True:
+            await self.tell()
+            away = self.stores.database_trouble is not None
+            await asyncio.sleep(PROBE_AWAY_SECS if away else PROBE_INTERVAL_SECS)
+            await self.probe()
+
+    def reload(self) -> None:
+        """SIGHUP: passwords may be new."""
+        self.stores.use_secrets(self._child.secrets)
+        log.info("reloaded")
+
     async def tell(self) -> None:
         """Report the pipeline to the supervisor, who has no Redis of its own, for systemd's status line."""
         self._child.report("pipeline", **summary(await self._state()))
@@ -123,12 +136,9 @@ class Webui:
         # What is left in shards of an earlier configuration is shown, too.
         with contextlib.suppress(RedisError, OSError):
             await self.stores.look_for_shards()
-        try:
-            await self.stores.run(probe)
-        except (StoreUnavailable, psycopg2.Error) as error:
-            self._note("database", False, str(error).strip())
-        else:
-            self._note("database", True, "ok")
+        await self.stores.look_at_database()
+        trouble = self.stores.database_trouble
+        self._note("database", trouble is None, trouble or "ok")
 
     async def _probe_redis(self, shard: AsyncShard) -> None:
         settings, component = self._child.settings, shard.component("redis")
@@ -147,9 +157,3 @@ class Webui:
     async def close(self) -> None:
         """Close the connections."""
         await self.stores.close()
-
-
-def probe(conn: Connection) -> None:
-    """Ask the database for nothing."""
-    with conn.cursor() as cursor:
-        cursor.execute("SELECT 1")

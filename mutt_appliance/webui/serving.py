@@ -133,7 +133,15 @@ def as_problem(error: Exception, where: str) -> Problem:
             return Problem(HTTPStatus.CONFLICT, str(error))
         case VersionError():
             return Problem(HTTPStatus.PRECONDITION_FAILED, f"{error}: look at it again before you change it")
-        case StoreUnavailable() | RedisError() | OSError():
+        case StoreUnavailable():
+            log.warning("the database is away", operation=where, error=str(error))
+            return Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "the database cannot do this now: try again",
+                (),
+                RETRY_AFTER,
+            )
+        case RedisError() | OSError():
             log.warning("a store is away", operation=where, error=str(error))
             return Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "a store does not answer: try again", (), RETRY_AFTER

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import psycopg2
 import redis.asyncio
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
@@ -17,9 +19,11 @@ from mutt_appliance.queueing.changes import Change, tell
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dynamic import Stored, all_stored, values_of
 from mutt_appliance.queueing.shards import async_shards, close_all, known_shards_async
+from mutt_appliance.secrets import Secrets
+from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.store.pool import Database
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import WebuiMetrics
+from mutt_appliance.telemetry.metrics import WebuiMetrics, secrets_in_use
 from mutt_appliance.webui.activity import ActivityReader
 from mutt_appliance.webui.caching import Cached
 from mutt_appliance.webui.rule_book import RuleBook
@@ -41,7 +45,10 @@ class Stores:
         self.shards = async_shards(child.settings, lambda: child.secrets, child.name)
         self.redis: redis.asyncio.Redis = self.shards.home.client
         self.keys = self.shards.home.keys
-        self.database = Database(child.settings, child.secrets, f"mutt {child.name}")
+        self.database = Database(
+            child.settings, child.secrets, f"mutt {child.name}", partial(secrets_in_use().tell, "db_pass")
+        )
+        self.database_trouble: str | None = None
         self.activity = ActivityReader(self.shards)
         self.rule_book = RuleBook(child.settings, self.run)
         self.rule_list = RuleList(self.run)
@@ -53,9 +60,25 @@ class Stores:
     ) -> T:
         """`work(connection, …)` in one transaction and a thread; its name is the operation of the metric.
 
-        Raises StoreUnavailable, and what `work` raises.
+        Raises StoreUnavailable, and what `work` raises. While the database is known to be away it is not asked:
+        a page that can do without must not wait for it each time.
         """
+        if self.database_trouble is not None:
+            raise StoreUnavailable(self.database_trouble)
+        return await self._run(work, *args, **kwargs)
 
+    async def look_at_database(self) -> None:
+        """Ask the database, known to be away or not, and note what comes of it in `database_trouble`."""
+        try:
+            await self._run(probe)
+        except (StoreUnavailable, psycopg2.Error) as error:
+            self.database_trouble = str(error).strip()
+        else:
+            self.database_trouble = None
+
+    async def _run(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         def in_thread() -> T:
             with self.database.connection() as conn:
                 return work(conn, *args, **kwargs)
@@ -94,7 +117,23 @@ class Stores:
         except (RedisError, OSError) as error:
             log.warning("a change was written, but nobody was told", change=change, error=str(error))
 
+    def use_secrets(self, secrets: Secrets) -> None:
+        """Take new passwords for the database."""
+        self.database.use_secrets(secrets)
+
     async def close(self) -> None:
         """Close the connections."""
         await close_all(self.shards)
         self.database.close()
+
+
+def probe(conn: Connection) -> None:
+    """See that the database answers and takes writes; raises StoreUnavailable."""
+    with conn.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only')")
+        ((read_only,),) = cursor.fetchall()
+    if read_only == "on":
+        where = conn.info.host
+        # A server that was made read-only under its connections: the next one may be to another.
+        conn.close()
+        raise StoreUnavailable(f"PostgreSQL at {where} takes no writes")

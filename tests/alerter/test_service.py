@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 
 from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.secrets import Secrets
-from tests.alerter.conftest import RULE, StartAlerter
-from tests.conftest import Stores
+from mutt_appliance.telemetry.metrics import secrets_in_use
+from tests.alerter.conftest import RULE, Alerter, StartAlerter
+from tests.conftest import MakeSettings, Stores
 from tests.support.children import ChildFactory
-from tests.support.waiting import wait_until
+from tests.support.waiting import free_port, wait_until
 
 
 def test_matched_events_are_audited_once_and_alerted(start: StartAlerter) -> None:
@@ -181,3 +183,70 @@ def test_a_changed_setting_is_in_force_at_once(start: StartAlerter) -> None:
         return int(alerter.client.llen(alerter.keys.alert_queue)) == 1
 
     wait_until(reported, 5, "the meta-alert of the new threshold")
+
+
+def test_a_frozen_database_costs_no_life_and_no_event(
+    start: StartAlerter, stores: Stores, child_for: ChildFactory
+) -> None:
+    alerter = start(("contains", "down"), db_statement_timeout=1, db_connect_timeout=2, liveness_timeout=1)
+    alerter.queue("link down")
+    wait_until(lambda: alerter.audited() == ["e0"], message="it works")
+    child_for.reports(alerter.child)
+    stores.postgres.pause()
+    try:
+        alerter.queue("link down", first=1)
+        silence_secs, last_beat = 0.0, time.monotonic()
+        until = last_beat + 5
+        while time.monotonic() < until:
+            if any(report["kind"] == "beat" for report in child_for.reports(alerter.child)):
+                last_beat = time.monotonic()
+            silence_secs = max(silence_secs, time.monotonic() - last_beat)
+            time.sleep(0.05)
+        assert silence_secs < 1, "the supervisor would have killed it"
+        component = json.loads((alerter.settings.mutt_runtime_dir / "health/alerter-0.json").read_text())
+        assert "given up" in component["components"]["database"]["detail"]
+    finally:
+        stores.postgres.resume()
+    wait_until(lambda: alerter.audited() == ["e0", "e1"], 20, "the event is audited")
+
+
+def test_an_alerter_that_starts_without_a_database_leaves_the_events_where_they_are(
+    start: StartAlerter, stores: Stores, child_for: ChildFactory, make_settings: MakeSettings
+) -> None:
+    first = start(("contains", "down"))
+    first.stop()
+    other_ports = {name: free_port() for name in ("metrics_port_alerter", "health_port_alerter")}
+    stores.postgres.kill()
+    try:
+        second = Alerter(child_for("alerter", make_settings(**other_ports)), stores)
+        second.queue("link down", first=7)
+        health = second.settings.mutt_runtime_dir / "health/alerter-0.json"
+        wait_until(
+            lambda: "so no event is processed" in (health.read_text() if health.exists() else ""),
+            message="it says what it waits for",
+        )
+        assert second.client.llen(second.keys.ingest_queue) == 1
+        assert second.client.keys("mutt:processing:*") == []
+    finally:
+        stores.postgres.start()
+    wait_until(lambda: second.audited() == ["e7"], 20, "the event is audited")
+    second.stop()
+
+
+def test_a_reload_makes_every_connection_anew(start: StartAlerter) -> None:
+    # One for each process; this one has been several alerters.
+    secrets_in_use.cache_clear()
+    alerter = start(("contains", "down"))
+
+    def backends() -> set[int]:
+        name = alerter.settings.db_name
+        rows = alerter.sql(
+            f"SELECT pid FROM pg_stat_activity WHERE datname = '{name}' AND application_name LIKE 'mutt alerter%'"
+        )
+        return {row[0] for row in rows}
+
+    before = wait_until(backends, message="it is connected")
+    alerter.child.request_reload()
+    wait_until(lambda: (now := backends()) and not now & before, message="every connection is new")
+    assert alerter.metric('mutt_secrets_in_use{secret="db_pass",which="current"}') == 1
+    assert alerter.metric('mutt_secrets_in_use{secret="db_pass",which="next"}') == 0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mutt_appliance.config import ConfigError, Settings, load
-from mutt_appliance.config.checks import split_address, unprotected
+from mutt_appliance.config.checks import unprotected
 from mutt_appliance.config.settings import variable_name
 
 DOOR = {"INGEST_TLS_CERT_PATH": "/c", "INGEST_TLS_KEY_PATH": "/k"}
@@ -261,6 +261,12 @@ AWAY = {"REDIS_HOST": "redis.example.net", "DB_HOST": "db.example.net"}
         ({"REDIS_HOST": "127.0.0.2", "DB_HOST": "localhost:5433,[::1]:5432", "REDIS_TLS_ENABLED": "false",
           "DB_TLS_ENABLED": "false"}, []),
         ({"DB_HOST": "localhost,db2.example.net:5433", "DB_TLS_ENABLED": "false"}, ["DB_TLS_ENABLED=false"]),
+        ({"REDIS_SENTINELS": "127.0.0.1,s2.example.net", "DB_HOST": "/run", "REDIS_TLS_ENABLED": "false"},
+         ["REDIS_TLS_ENABLED=false"]),
+        ({"REDIS_SENTINELS": "s1.example.net", "DB_HOST": "/run", "REDIS_SENTINEL_TLS_ENABLED": "false"},
+         ["REDIS_SENTINEL_TLS_ENABLED=false"]),
+        ({"REDIS_CLUSTER_NODES": "r1.example.net:7000", "DB_HOST": "/run", "REDIS_TLS_ENABLED": "false"},
+         ["REDIS_TLS_ENABLED=false"]),
         ({"MOOG_WEBHOOK_URL": "http://moog.example.net/x"}, ["MOOG_WEBHOOK_URL is http://"]),
         ({"MOOG_WEBHOOK_URL": "http://127.0.0.1:8099/x"}, []),
         ({**DOOR, "INGEST_TLS_CLIENT_CA_PATH": "/a", "INGEST_TLS_CLIENT_AUTH": "none"},
@@ -272,30 +278,46 @@ def test_what_goes_unprotected_over_a_network_is_told(variables: dict[str, str],
     assert [remark[: len(start)] for remark, start in zip(found, told, strict=True)] == told
 
 
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("db", ("db", 5432)),
-        (" db:6000 ", ("db", 6000)),
-        ("::1", ("::1", 5432)),
-        ("[::1]:6000", ("::1", 6000)),
-        ("[::1]", ("::1", 5432)),
-        ("db:x", ("db", 5432)),
-    ],
-)
-def test_an_address_may_have_a_port(text: str, address: tuple[str, int]) -> None:
-    assert split_address(text, 5432) == address
-
-
 def test_no_setting_turns_the_verification_of_certificates_off() -> None:
-    """Nothing but the two switches that turn TLS off as a whole, and those are told."""
+    """Nothing but the switches that turn TLS off as a whole, and those are told."""
     switches = {
         field
         for field, info in Settings.model_fields.items()
-        if info.annotation is bool and ("tls" in field or "verif" in field or "insecure" in field)
+        if info.annotation in (bool, bool | None)
+        and ("tls" in field or "verif" in field or "insecure" in field)
     }
-    assert switches == {"redis_tls_enabled", "db_tls_enabled"}
+    assert switches == {"redis_tls_enabled", "redis_sentinel_tls_enabled", "db_tls_enabled"}
 
 
 def test_vault_is_refused_rather_than_ignored() -> None:
     assert "MUTT_SECRETS_FILE" in faults(VAULT_ADDR="https://vault:8200")["VAULT_ADDR"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("db1", ["db1:5432"]),
+        ("db1, db2:5433", ["db1:5432", "db2:5433"]),
+        ("[2001:db8::1]:5433,2001:db8::2", ["[2001:db8::1]:5433", "[2001:db8::2]:5432"]),
+        ("/run/postgresql,db1", ["/run/postgresql:5432", "db1:5432"]),
+    ],
+)
+def test_the_database_may_be_several_hosts(text: str, expected: list[str]) -> None:
+    settings = load({**WEBHOOK, "DB_HOST": text}).settings
+    assert [str(each) for each in settings.db_hosts] == expected
+
+
+@pytest.mark.parametrize("text", ["db1,", "db1:0", "db1:http", "[::1", "a b", ":5432"])
+def test_a_database_host_that_is_none_is_refused(text: str) -> None:
+    assert "write host or host:port" in faults(DB_HOST=text)["DB_HOST"]
+
+
+def test_half_a_client_certificate_is_refused() -> None:
+    found = faults(DB_HOST="db1", DB_TLS_CLIENT_CERT_PATH="/etc/c.pem")
+    assert "set both or neither" in found["DB_TLS_CLIENT_KEY_PATH"]
+
+
+def test_a_client_certificate_without_tls_is_refused() -> None:
+    paths = {"DB_TLS_CLIENT_CERT_PATH": "/etc/c.pem", "DB_TLS_CLIENT_KEY_PATH": "/etc/c.key"}
+    found = faults(DB_HOST="db1", DB_TLS_ENABLED="false", **paths)
+    assert "DB_TLS_ENABLED=true" in found["DB_TLS_CLIENT_CERT_PATH"]

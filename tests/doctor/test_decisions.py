@@ -154,6 +154,7 @@ def test_a_slow_redis_and_one_with_another_time_are_told() -> None:
 
 def test_a_database_as_it_should_be_has_nothing_against_it() -> None:
     assert bad(judge_database(WELL_DATABASE, NOW)) == {}
+    assert bad(judge_database(replace(WELL_DATABASE, hosts=2, synchronous_standbys="*"), NOW)) == {}
 
 
 @pytest.mark.parametrize(
@@ -169,6 +170,7 @@ def test_a_database_as_it_should_be_has_nothing_against_it() -> None:
             "warning",
         ),
         (replace(WELL_DATABASE, ahead_secs=7.0), "database.clock", "warning"),
+        (replace(WELL_DATABASE, hosts=2), "database.replication", "warning"),
     ],
 )
 def test_what_is_wrong_with_a_database(facts: DatabaseFacts, identity: str, status: Status) -> None:

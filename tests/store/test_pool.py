@@ -15,13 +15,11 @@ import pytest
 from mutt_appliance.config import Settings
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store import pool as pool_module
-from mutt_appliance.store.connecting import connection_parameters
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.store.pool import Database
-from mutt_appliance.tls.trust import SYSTEM_CA_BUNDLES
 from tests.conftest import Stores
 from tests.support.servers import PostgresServer
-from tests.support.waiting import free_port
+from tests.support.waiting import free_port, wait_until
 
 SECRETS = Secrets(db_pass="s3cret-of-the-test")
 MakeSettings = Callable[..., Settings]
@@ -69,6 +67,16 @@ def test_a_session_has_its_name_utc_and_its_timeout(make_pool: Callable[..., Dat
     assert ask(database, "SELECT current_setting('application_name')") == "mutt pool-test"
     assert ask(database, "SELECT current_setting('timezone')") == "UTC"
     assert ask(database, "SELECT current_setting('statement_timeout')") == "1500ms"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "in_session"), [("on", "on"), ("remote_apply", "remote_apply"), ("server", "off")]
+)
+def test_a_commit_waits_for_the_disk_whatever_the_server_s_default_is(
+    make_pool: Callable[..., Database], wanted: str, in_session: str
+) -> None:
+    database = make_pool(db_synchronous_commit=wanted)
+    assert ask(database, "SELECT current_setting('synchronous_commit')") == in_session
 
 
 def test_the_end_of_the_block_commits_and_an_error_rolls_back(make_pool: Callable[..., Database]) -> None:
@@ -163,6 +171,74 @@ def test_a_frozen_server_costs_no_more_than_the_connect_timeout(
     assert ask(database, "SELECT 1") == 1
 
 
+def test_a_server_that_freezes_under_a_statement_costs_its_time_and_no_more(
+    make_pool: Callable[..., Database], stores: Stores
+) -> None:
+    database = make_pool(db_statement_timeout=1, db_connect_timeout=2)
+    ask(database, "SELECT 1")
+    stores.postgres.pause()
+    try:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="no answer within 3 s, so the connection was given up"):
+            ask(database, "SELECT 1")
+        assert 2.9 < time.monotonic() - began < 4
+    finally:
+        stores.postgres.resume()
+    assert ask(database, "SELECT 1") == 1
+
+
+def test_a_server_that_freezes_before_the_commit_costs_no_more_either(
+    make_pool: Callable[..., Database], stores: Stores
+) -> None:
+    database = make_pool(db_statement_timeout=1, db_connect_timeout=2)
+
+    def freeze_in_between() -> None:
+        with database.connection() as conn, conn.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            stores.postgres.pause()
+
+    try:
+        with pytest.raises(StoreUnavailable, match="given up"):
+            freeze_in_between()
+    finally:
+        stores.postgres.resume()
+    assert ask(database, "SELECT 1") == 1
+
+
+def test_a_block_of_many_statements_may_take_longer_than_one_of_them(
+    make_pool: Callable[..., Database], stores: Stores
+) -> None:
+    database = make_pool(db_statement_timeout=1)
+    with database.connection() as conn, conn.cursor() as cursor:
+        conn.patience_secs = 0.5
+        for _ in range(4):
+            cursor.execute("SELECT pg_sleep(0.3)")
+    assert not conn.given_up
+
+
+def test_a_connection_whose_server_became_read_only_is_not_handed_out_again(
+    make_pool: Callable[..., Database],
+) -> None:
+    database = make_pool()
+    ask(database, "CREATE TABLE t (a int)")
+    before = backend_pid(database)
+    with pytest.raises(StoreUnavailable, match="read-only transaction"):
+        ask(database, "SET default_transaction_read_only = on; COMMIT; INSERT INTO t VALUES (1)")
+    assert backend_pid(database) != before
+    ask(database, "INSERT INTO t VALUES (2)")
+
+
+def test_after_a_reload_no_connection_outlives_its_present_use(make_pool: Callable[..., Database]) -> None:
+    database = make_pool()
+    with database.connection() as lent:
+        idle = backend_pid(database)
+        database.use_secrets(SECRETS)
+        with lent.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        held = lent.info.backend_pid
+    assert backend_pid(database) not in {idle, held}
+
+
 def test_a_full_pool_makes_threads_wait_for_their_turn(make_pool: Callable[..., Database]) -> None:
     database = make_pool(db_pool_max_conn=2)
     answers: list[object] = []
@@ -194,7 +270,7 @@ def test_connections_above_the_minimum_are_closed_when_long_idle(
     database = make_pool(db_pool_min_conn=1, db_pool_max_conn=5)
     with database.connection(), database.connection(), database.connection():
         pass
-    assert connections(stores, database) == 1
+    wait_until(lambda: connections(stores, database) == 1, message="the others are closed")
 
 
 def test_closing_closes_idle_and_lent_connections(make_pool: Callable[..., Database], stores: Stores) -> None:
@@ -203,29 +279,7 @@ def test_closing_closes_idle_and_lent_connections(make_pool: Callable[..., Datab
         with database.connection():
             pass
         database.close()
-    assert connections(stores, database) == 0
-
-
-class TestParameters:
-    """What libpq is given."""
-
-    def test_a_socket_needs_no_tls(self, make_settings: MakeSettings) -> None:
-        parameters = connection_parameters(make_settings(), SECRETS, "x")
-        assert "sslmode" not in parameters
-
-    def test_a_host_is_verified_against_the_ca(self, make_settings: MakeSettings) -> None:
-        settings = make_settings(db_host="db1,db2", db_tls_ca_cert_path="/etc/ca.pem")
-        parameters = connection_parameters(settings, SECRETS, "x")
-        assert (parameters["sslmode"], parameters["sslrootcert"]) == ("verify-full", "/etc/ca.pem")
-        assert parameters["target_session_attrs"] == "read-write"
-
-    def test_without_a_ca_the_system_s_are_taken(self, make_settings: MakeSettings) -> None:
-        parameters = connection_parameters(make_settings(db_host="db1"), SECRETS, "x")
-        assert parameters["sslrootcert"] in {"system", *map(str, SYSTEM_CA_BUNDLES)}
-        assert parameters["sslmode"] == "verify-full"
-
-    def test_no_password_means_none(self, make_settings: MakeSettings) -> None:
-        assert "password" not in connection_parameters(make_settings(), Secrets(), "x")
+    wait_until(lambda: connections(stores, database) == 0, message="all are closed")
 
 
 @pytest.fixture(scope="module")

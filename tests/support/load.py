@@ -94,7 +94,8 @@ def traffic(seed: int, first: int = 0) -> Iterator[Offered]:
 class Load:
     """A sender in a thread of its own: batches and single events at given rates, in any number of requests at once.
 
-    A request that is not answered with 2xx is sent again, with the same ids, until it is. `refused` has what
+    A request that is not answered with 2xx is sent again, with the same ids, until it is: through the next of
+    `more_urls`, if there are any. `refused` has what
     can never be right: a 4xx, a 500, or an answer that does not account for every event. Of several loads on one
     appliance each has numbers of its own from `first` on; with `only` a load has the hosts that this is true for.
     """
@@ -108,6 +109,7 @@ class Load:
     seed: int = 1
     first: int = 0
     only: Callable[[str], bool] | None = None
+    more_urls: tuple[str, ...] = ()
     offered: list[Offered] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     refused: list[str] = field(default_factory=list)
@@ -185,11 +187,12 @@ class Load:
         waiting.put_nowait(group)
 
     async def _send_all(self, session: aiohttp.ClientSession, waiting: asyncio.Queue[list[Offered]]) -> None:
+        doors = itertools.cycle((self.url, *self.more_urls))
         while True:
             group = await waiting.get()
             documents = [each.event() for each in group]
             body = orjson.dumps(documents[0] if len(group) == 1 else documents)
-            while not await self._post(session, group, body):
+            while not await self._post(session, group, body, next(doors)):
                 for each in group:
                     each.unknown += 1
                 await asyncio.sleep(AGAIN_AFTER_SECS)
@@ -198,9 +201,11 @@ class Load:
                 each.answered = True
             waiting.task_done()
 
-    async def _post(self, session: aiohttp.ClientSession, group: list[Offered], body: bytes) -> bool:
+    async def _post(
+        self, session: aiohttp.ClientSession, group: list[Offered], body: bytes, url: str
+    ) -> bool:
         try:
-            async with session.post(self.url, data=body) as response:
+            async with session.post(url, data=body) as response:
                 text = await response.read()
                 self.answers[str(response.status)] += 1
                 if response.status != 200:

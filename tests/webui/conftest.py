@@ -44,11 +44,15 @@ class Api:
         return Api(self.url, answer.json()["key"])
 
 
+def prepared(settings: Settings) -> Settings:
+    """The same settings; their database has the whole schema."""
+    prepare_database(settings, Secrets(), "test", patience_secs=20, stop=threading.Event())
+    return settings
+
+
 @pytest.fixture
 def settings(make_settings: MakeSettings) -> Settings:
-    made = make_settings()
-    prepare_database(made, Secrets(), "test", patience_secs=20, stop=threading.Event())
-    return made
+    return prepared(make_settings())
 
 
 @contextmanager

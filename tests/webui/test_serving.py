@@ -66,7 +66,7 @@ def test_a_store_that_is_away_is_503_and_it_works_again_after(api: Api, stores: 
     try:
         answer = api("GET", "/rules")
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-        assert answer.json()["detail"] == "a store does not answer: try again"
+        assert answer.json()["detail"] == "the database cannot do this now: try again"
     finally:
         stores.postgres.start()
     wait_until(lambda: api("GET", "/rules").status_code == 200, message="it works again")

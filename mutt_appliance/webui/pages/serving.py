@@ -106,7 +106,8 @@ class Site:
 
     def _sign_in_page(self, problem: Problem | None, onward: str) -> web.Response:
         status = HTTPStatus.OK if problem is None else problem.status
-        text = self._pages.render("sign-in.html", problem=problem, onward=onward)
+        away = self._stores.database_trouble is not None
+        text = self._pages.render("sign-in.html", problem=problem, onward=onward, database_away=away)
         headers = {} if problem is None else problem.headers
         return web.Response(text=text, status=status.value, content_type=HTML, headers=headers)
 
@@ -139,6 +140,7 @@ class Site:
         values: dict[str, Any] = {"person": None, "csrf": "", "notice": None, "path": "", "Role": Role}
         if session is not None:
             values |= {"person": session.person, "csrf": session.csrf}
+        values["database_away"] = self._stores.database_trouble is not None
         text = self._pages.render("error.html", problem=problem, **values)
         return web.Response(
             text=text, status=problem.status.value, content_type=HTML, headers=problem.headers

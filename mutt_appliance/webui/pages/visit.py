@@ -71,7 +71,7 @@ class Visit:
         return reply.body
 
     def show(self, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> web.Response:
-        """A page made from a template, which also sees `person`, `csrf`, `notice`, `path` and `Role`."""
+        """A page made from a template, which also sees what `base.html` does."""
         text = self.pages.render(
             template,
             person=self.person,
@@ -79,6 +79,7 @@ class Visit:
             notice=self.session.notice,
             path=self.request.path,
             Role=Role,
+            database_away=self.stores.database_trouble is not None,
             **values,
         )
         return web.Response(text=text, status=status.value, content_type=HTML)
