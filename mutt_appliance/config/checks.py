@@ -42,19 +42,20 @@ KEY_NAMES = (
     "ingest_dedup_prefix",
     "metrics_prefix",
 )
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Longest path of a Unix socket, less the end mark: sun_path in unix(7).
 SOCKET_PATH_MAX_BYTES = 107
 
 
-def cross_check(settings: Settings, given: set[str]) -> list[Fault]:
-    """Faults that show only when settings are seen together; `given` are the fields the user set."""
+def cross_check(settings: Settings) -> list[Fault]:
+    """Faults that show only when settings are seen together."""
     return [
         *_webhook(settings),
         *_order(settings),
         *_distinct(settings, PORTS, "listens on the same port as"),
         *_distinct(settings, KEY_NAMES, "is the same Redis key as"),
         *_authentication(settings),
-        *_vault(settings, given),
+        *_vault(settings),
         *_paths(settings),
     ]
 
@@ -134,22 +135,39 @@ def _authentication(settings: Settings) -> list[Fault]:
     return []
 
 
-def _vault(settings: Settings, given: set[str]) -> list[Fault]:
-    if "vault_addr" not in given:
+def _vault(settings: Settings) -> list[Fault]:
+    if settings.vault_addr is None:
         return []
-    return [
-        Fault(
-            "VAULT_ADDR",
-            str(settings.vault_addr),
-            "this version takes secrets from MUTT_SECRETS_FILE only",
-            "unset VAULT_ADDR and put the secrets into that file",
+    faults = []
+    if not settings.vault_role_id:
+        faults.append(
+            Fault(
+                "VAULT_ROLE_ID",
+                "",
+                "is not set, but VAULT_ADDR is",
+                "set the role id of MUTT's AppRole (vault read auth/approle/role/mutt/role-id)",
+            )
         )
-    ]
+    parts = urlsplit(settings.vault_addr)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        faults.append(
+            Fault(
+                "VAULT_ADDR",
+                settings.vault_addr,
+                "would send the secret id and every secret unencrypted",
+                "use https; http is for a Vault agent or proxy on this machine (127.0.0.1)",
+            )
+        )
+    if "@" in parts.netloc:
+        faults.append(
+            Fault("VAULT_ADDR", "(hidden)", "has a user name or password in it", "use the AppRole settings")
+        )
+    return faults
 
 
 def _paths(settings: Settings) -> list[Fault]:
     faults = []
-    for field in ("mutt_data_dir", "mutt_runtime_dir", "mutt_secrets_file"):
+    for field in ("mutt_data_dir", "mutt_runtime_dir", "mutt_secrets_file", "vault_secret_id_file"):
         path = getattr(settings, field)
         if not path.is_absolute():
             faults.append(

@@ -30,7 +30,8 @@ from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError
 from mutt_appliance.queueing.limiter import RateLimiter
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import ForwarderMetrics
+from mutt_appliance.telemetry.metrics import ForwarderMetrics, SecretMetrics
+from mutt_appliance.telemetry.secret_use import SecretUse
 
 log = get_logger("forwarder")
 
@@ -57,7 +58,8 @@ async def forward(child: Child, metrics: ForwarderMetrics) -> None:
     client = async_client(settings, child.secrets, child.name)
     listening = blocking_client(settings, child.secrets, child.name)
     live = LiveSettings(settings, listening, KeySpace(settings))
-    sender = Sender(settings, child.secrets.moog_api_key)
+    use = SecretUse(SecretMetrics(), "moog_api_key", child.secrets, ours=True)
+    sender = Sender(settings, child.secrets, use)
     app = web.Application()
     add_endpoints(app, settings.mutt_runtime_dir, child.spec.role)
     endpoints = await serve(app, child.sockets["metrics"], child.sockets["health"])
@@ -104,7 +106,9 @@ class Forwarder:
         self._capacity = min(settings.moog_max_concurrency * batch_size, HELD_MOST)
         self._holdings = Holdings(batch_size)
         self._wake = asyncio.Event()
-        self._requests = Requests(child, live, sender, metrics, self._holdings, self._wake.set)
+        self._requests = Requests(
+            child, live, sender, metrics, self._holdings, self._wake.set, self._may_repeat
+        )
         self._waiter: asyncio.Task[bytes | None] | None = None
         self._retry_at = math.inf
         self._tokens_at = 0.0
@@ -273,6 +277,18 @@ class Forwarder:
         for _ in range(grant.granted):
             self._requests.begin(self._holdings.next_batch(), group)
 
+    async def _may_repeat(self) -> bool:
+        """Wait for one more request within the rate limit; False when the limiter cannot be asked, or we stop."""
+        while not self._child.stopping.is_set():
+            try:
+                grant = await self._limiter.take(1)
+            except RedisError:
+                return False
+            if grant.granted:
+                return True
+            await asyncio.sleep(grant.wait_ms / 1000)
+        return False
+
     def _rest_secs(self) -> float:
         """How long nothing can happen that does not wake the loop."""
         now = time.monotonic()
@@ -299,7 +315,7 @@ class Forwarder:
     def _reload(self) -> None:
         """SIGHUP: the key may be new; everything else is as it was at the start."""
         try:
-            self._sender.change_key(self._child.secrets.moog_api_key)
+            self._sender.use_secrets(self._child.secrets)
         except ConfigError as error:
             log.error("new key cannot be used, the old one stays", error=str(error))
         else:

@@ -17,7 +17,8 @@ from mutt_appliance.queueing.intake import IngestQueue
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.telemetry.endpoints import BACKLOG, add_endpoints
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import IngestorMetrics
+from mutt_appliance.telemetry.metrics import IngestorMetrics, SecretMetrics
+from mutt_appliance.telemetry.secret_use import SecretUse
 
 log = get_logger("ingestor")
 TICK_SECS = 0.5
@@ -38,7 +39,8 @@ async def _serve(child: Child) -> None:
     metrics = IngestorMetrics()
     accepted = AcceptedCounter(client, keys)
     commit = GroupCommit(IngestQueue(client, keys, settings))
-    handler = IngestHandler(settings, child.secrets.ingest_api_key, commit, metrics, accepted)
+    use = SecretUse(SecretMetrics(), "ingest_api_key", child.secrets)
+    handler = IngestHandler(settings, child.secrets, use, commit, metrics, accepted)
 
     app = web.Application(client_max_size=settings.ingest_max_body_bytes)
     app.router.add_post("/ingest", handler.handle)
@@ -56,9 +58,7 @@ async def _serve(child: Child) -> None:
     await site.start()
 
     stopping = asyncio.Event()
-    child.bind_loop(
-        asyncio.get_running_loop(), stopping.set, lambda: handler.use_key(child.secrets.ingest_api_key)
-    )
+    child.bind_loop(asyncio.get_running_loop(), stopping.set, lambda: handler.use_secrets(child.secrets))
     await _tick(child, handler, accepted, metrics)
     look_less_for_cycles()
     child.ready()

@@ -16,7 +16,9 @@ from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import WebuiMetrics
+from mutt_appliance.telemetry.metrics import SecretMetrics, SourceMetrics, WebuiMetrics
+from mutt_appliance.telemetry.secret_use import SecretUse
+from mutt_appliance.telemetry.source_health import source_health
 from mutt_appliance.webui.api import OPERATIONS
 from mutt_appliance.webui.keyring import KeyRing
 from mutt_appliance.webui.operations import BODY_MAX_BYTES
@@ -55,7 +57,7 @@ async def _serve(child: Child) -> None:
     add_endpoints(app, child.settings.mutt_runtime_dir, child.spec.role)
     runner = await serve(app, child.sockets["http"])
     stopping = asyncio.Event()
-    child.bind_loop(asyncio.get_running_loop(), stopping.set)
+    child.bind_loop(asyncio.get_running_loop(), stopping.set, webui.use_secrets)
     await webui.probe()
     child.ready()
     await webui.tell()
@@ -79,7 +81,9 @@ class Webui:
         self._child = child
         self.metrics = WebuiMetrics()
         self.stores = Stores(child, self.metrics)
-        self.keyring = KeyRing(child, self.stores)
+        self._use = SecretUse(SecretMetrics(), "webui_api_key", child.secrets)
+        self._source_metrics = SourceMetrics()
+        self.keyring = KeyRing(child, self.stores, self._use)
         self.sessions = Sessions(self.stores, self.keyring)
 
     async def status(self, request: web.Request) -> web.Response:
@@ -124,6 +128,24 @@ class Webui:
             self._note("database", False, str(error).strip())
         else:
             self._note("database", True, "ok")
+
+        self._look_at_source()
+
+    def _look_at_source(self) -> None:
+        """The supervisor, who has no port of its own, writes how the source of secrets is."""
+        told = source_health(self._child.settings.mutt_runtime_dir, time.time())
+        if told is None:
+            return
+        self._note("secrets", told.ok, told.detail)
+        self._source_metrics.version.set(told.version)
+        if told.kind == "vault":
+            self._source_metrics.vault_up.set(1 if told.ok else 0)
+            self._source_metrics.token_ttl.set(max(0.0, told.token_ends_at - time.time()))
+
+    def use_secrets(self) -> None:
+        """SIGHUP: secrets may be new. The ring of keys looks at them each time."""
+        self.stores.database.use_secrets(self._child.secrets)
+        self._use.renew(self._child.secrets)
 
     def _note(self, component: str, ok: bool, detail: str) -> None:
         if self._child.health.set(component, ok, detail):

@@ -173,5 +173,12 @@ def test_a_runtime_folder_too_deep_for_sockets_is_refused() -> None:
     assert "too long" in faults(MUTT_RUNTIME_DIR="/" + "x" * 90)["MUTT_RUNTIME_DIR"]
 
 
-def test_vault_is_refused_rather_than_ignored() -> None:
-    assert "MUTT_SECRETS_FILE" in faults(VAULT_ADDR="https://vault:8200")["VAULT_ADDR"]
+def test_vault_needs_a_role_id() -> None:
+    assert "is not set, but VAULT_ADDR is" in faults(VAULT_ADDR="https://vault:8200")["VAULT_ROLE_ID"]
+
+
+@pytest.mark.parametrize("address", ["http://vault:8200", "http://10.0.0.1:8200"])
+def test_vault_without_tls_is_refused_unless_it_is_on_this_machine(address: str) -> None:
+    assert "unencrypted" in faults(VAULT_ADDR=address, VAULT_ROLE_ID="r")["VAULT_ADDR"]
+    local = {"VAULT_ADDR": "http://127.0.0.1:8200", "VAULT_ROLE_ID": "r", "MOOG_WEBHOOK_URL": "http://moog/"}
+    assert load(local).settings.vault_addr == "http://127.0.0.1:8200"
