@@ -36,11 +36,11 @@ def command(runtime_dir: Path, as_json: bool, quiet_secs: float) -> None:
 
     answer = do(runtime_dir, "mutt.secrets")
     found = rotations(answer, quiet_secs)
-    well = all(one.done for one in found) and (answer["source"] is None or answer["source"]["ok"])
+    well = all(one.done for one in found) and answer["source"].get("ok", True)
     if as_json:
         document = {
             "ok": well,
-            "source": answer["source"],
+            "source": answer["source"] or None,
             "secrets": [{**asdict(one), "name": one.name.upper()} for one in found],
         }
         click.echo(json.dumps(document, indent=2))
@@ -54,7 +54,7 @@ def report(answer: dict[str, Any], found: list[Any]) -> list[str]:
     """The answer in lines: the source, then each secret that is set."""
     lines = []
     source = answer["source"]
-    if source is not None:
+    if source:
         where = f"{source['kind']} {source['place']}"
         version = f", version {source['version']}" if source["version"] else ""
         lines.append(f"source: {where}{version}" + ("" if source["ok"] else f": {source['detail']}"))

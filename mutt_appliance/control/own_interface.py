@@ -91,7 +91,7 @@ class OwnInterface:
         return {
             "now": now,
             "uptime_secs": round(now - supervisor.started_at, 1),
-            "source": asdict(source.state) if source is not None else None,
+            "source": asdict(source.state) if source is not None else {},
             "known": {
                 name: dict(zip(BOTH, map(bool, supervisor.secrets.both(name)), strict=True)) for name in NAMES
             },

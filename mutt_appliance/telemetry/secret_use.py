@@ -26,8 +26,9 @@ METRICS = (
 class SecretUse:
     """What one process has to say about its use of the API key `name`; from any thread.
 
-    `ours`: we send it, so that the one sent last is the one in use; else callers may use both at once. The counter only grows. "In use" and "last used" are about the value: when the next one becomes the
-    current one they go with it, and begin anew for a value that was not there before.
+    `ours`: we send it, so that the one sent last is the one in use; else callers may use both at once. The
+    counter only grows. "In use" and "last used" are about the value: when the next one becomes the current
+    one they go with it, and they begin anew for a value that was not there before.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ class KeyRing:
         return self._by_digest.get(digest)
 
     async def named(self, name: str) -> list[Holder]:
-        """Who has that name, once with each of their keys; raises StoreUnavailable when only the database could tell."""
+        """Who has that name, once with each of their keys; raises StoreUnavailable as `holder` does."""
         if name == ADMINISTRATOR:
             return self._administrators()
         await self._refresh(FRESH_SECS)
