@@ -91,7 +91,7 @@ def test_an_error_that_came_past_the_door_tells_that_the_key_is_right(
 
 def test_promotion_and_a_way_back_need_no_second_request(moogsoft: Moogsoft, settings: Settings) -> None:
     async def work(sender: Sender) -> list[str]:
-        kinds = []
+        kinds: list[str] = []
         for wanted, given in ((OLD, secrets(OLD, NEW)), (NEW, secrets(OLD, NEW)), (NEW, secrets(NEW))):
             moogsoft.api_key = wanted
             sender.use_secrets(given)

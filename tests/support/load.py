@@ -91,8 +91,9 @@ def traffic(seed: int) -> Iterator[Offered]:
 class Load:
     """A sender in a thread of its own: batches and single events at given rates, in any number of requests at once.
 
-    `api_key` may be changed at any time. A request that is not answered with 2xx is sent again, with the same ids, until it is. `refused` has what
-    can never be right: a 4xx, a 500, or an answer that does not account for every event.
+    `api_key` may be changed at any time. A request that is not answered with 2xx is sent again, with the
+    same ids, until it is. `refused` has what can never be right: a 4xx, a 500, or an answer that does not
+    account for every event.
     """
 
     url: str
