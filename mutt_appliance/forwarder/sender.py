@@ -13,7 +13,7 @@ from mutt_appliance.forwarder.auth import auth_headers
 from mutt_appliance.forwarder.keys import KeyChoice
 from mutt_appliance.forwarder.retry import Verdict, judge_failure, judge_status
 from mutt_appliance.secrets import Secrets
-from mutt_appliance.telemetry.secret_use import SecretUse, Which
+from mutt_appliance.telemetry.secret_use import KeyUse, Which
 
 # An answer is read only so that its connection can be used again; a longer one costs the connection.
 ANSWER_MAX_BYTES = 65536
@@ -27,7 +27,7 @@ async def _always() -> bool:
 class Sender:
     """Posts bodies and says what came of them; never raises for what the network or the receiver does."""
 
-    def __init__(self, settings: Settings, secrets: Secrets, use: SecretUse) -> None:
+    def __init__(self, settings: Settings, secrets: Secrets, use: KeyUse) -> None:
         """Must be made inside a running event loop. Raises ConfigError for a key that cannot be sent."""
         self._settings = settings
         self._url = URL(settings.moog_webhook_url or "")

@@ -30,8 +30,8 @@ from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError
 from mutt_appliance.queueing.limiter import RateLimiter
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import ForwarderMetrics, SecretMetrics
-from mutt_appliance.telemetry.secret_use import SecretUse
+from mutt_appliance.telemetry.metrics import ForwarderMetrics
+from mutt_appliance.telemetry.secret_use import KeyUse
 
 log = get_logger("forwarder")
 
@@ -58,7 +58,7 @@ async def forward(child: Child, metrics: ForwarderMetrics) -> None:
     client = async_client(settings, child.secrets, child.name)
     listening = blocking_client(settings, child.secrets, child.name)
     live = LiveSettings(settings, listening, KeySpace(settings))
-    use = SecretUse(SecretMetrics(), "moog_api_key", child.secrets, ours=True)
+    use = KeyUse("moog_api_key", child.secrets, ours=True)
     sender = Sender(settings, child.secrets, use)
     app = web.Application()
     add_endpoints(app, settings.mutt_runtime_dir, child.spec.role)

@@ -26,7 +26,7 @@ from mutt_appliance.secrets import Secrets
 from mutt_appliance.secrets.caller_keys import CallerKeys
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import IngestorMetrics, observe_all
-from mutt_appliance.telemetry.secret_use import SecretUse, Which
+from mutt_appliance.telemetry.secret_use import KeyUse, Which
 
 log = get_logger("ingestor")
 MAX_CORRELATION_ID_CHARS = 128
@@ -53,7 +53,7 @@ class IngestHandler:
         self,
         settings: Settings,
         secrets: Secrets,
-        use: SecretUse,
+        use: KeyUse,
         commit: GroupCommit,
         metrics: IngestorMetrics,
         accepted: AcceptedCounter,

@@ -17,8 +17,8 @@ from mutt_appliance.queueing.intake import IngestQueue
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.telemetry.endpoints import BACKLOG, add_endpoints
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import IngestorMetrics, SecretMetrics
-from mutt_appliance.telemetry.secret_use import SecretUse
+from mutt_appliance.telemetry.metrics import IngestorMetrics
+from mutt_appliance.telemetry.secret_use import KeyUse
 
 log = get_logger("ingestor")
 TICK_SECS = 0.5
@@ -39,7 +39,7 @@ async def _serve(child: Child) -> None:
     metrics = IngestorMetrics()
     accepted = AcceptedCounter(client, keys)
     commit = GroupCommit(IngestQueue(client, keys, settings))
-    use = SecretUse(SecretMetrics(), "ingest_api_key", child.secrets)
+    use = KeyUse("ingest_api_key", child.secrets)
     handler = IngestHandler(settings, child.secrets, use, commit, metrics, accepted)
 
     app = web.Application(client_max_size=settings.ingest_max_body_bytes)

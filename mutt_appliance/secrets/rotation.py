@@ -86,7 +86,11 @@ def _of_callers(
 
 def _ours(current: Use, following: Use, *_: float) -> tuple[bool, str]:
     if current.processes:
-        return False, f"still with the old value: {', '.join(current.processes)}: change it on the other side"
+        return (
+            False,
+            f"the old value opened the last connection of {', '.join(current.processes)}: change it on the other side, "
+            "and close there what it opened",
+        )
     if following.processes:
         return True, f"every process that uses it has the next value ({', '.join(following.processes)})"
     return False, "no process has used either value since these are known"

@@ -13,7 +13,9 @@ import os
 from bisect import bisect_left
 from collections import Counter as Counts
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.metrics_core import Metric
@@ -62,6 +64,30 @@ def observe_all(histogram: Histogram, amounts: Sequence[float]) -> None:
         histogram._buckets[place].inc(count)
     if amounts:
         histogram._sum.inc(sum(amounts))
+
+
+class SecretsInUse:
+    """On every role's /metrics: which value of a secret works, the current or the next one (rotation)."""
+
+    def __init__(self) -> None:
+        self._gauge = Gauge(
+            "mutt_secrets_in_use",
+            "Processes that use the current or the next value of a secret",
+            ["secret", "which"],
+            multiprocess_mode="sum",
+            registry=None,
+        )
+
+    def tell(self, secret: str, which: Literal["current", "next"]) -> None:
+        """This process uses this value of a secret (its name in lower case) now, and no longer the other."""
+        for each in ("current", "next"):
+            self._gauge.labels(secret=secret, which=each).set(each == which)
+
+
+@cache
+def secrets_in_use() -> SecretsInUse:
+    """The one of this process, made when it is first needed: after `enable_pool_metrics`."""
+    return SecretsInUse()
 
 
 class IngestorMetrics:
@@ -252,20 +278,13 @@ class WebuiMetrics:
         self.db_latency.labels(operation="probe")
 
 
-class SecretMetrics:
-    """On every port, for the secrets that its processes use; `secret` is a name as in `Secrets`."""
+class ApiKeyMetrics:
+    """On the port of each role that takes, or gives, an API key; `secret` is its name as in `Secrets`."""
 
     def __init__(self) -> None:
-        self.in_use = Gauge(
-            "mutt_secrets_in_use",
-            "Processes that use this value of a secret (which: current|next)",
-            ["secret", "which"],
-            multiprocess_mode="sum",
-            registry=None,
-        )
         self.used = Counter(
             "mutt_secrets_used_total",
-            "Requests that came, or went, with this value of an API key (which: current|next)",
+            "Requests made with this value of an API key (which: current|next)",
             ["secret", "which"],
             registry=None,
         )

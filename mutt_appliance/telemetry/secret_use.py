@@ -12,7 +12,7 @@ from typing import Any, Literal
 from prometheus_client.mmap_dict import MmapedDict
 
 from mutt_appliance.secrets import Secrets
-from mutt_appliance.telemetry.metrics import SecretMetrics, metrics_folder
+from mutt_appliance.telemetry.metrics import ApiKeyMetrics, metrics_folder, secrets_in_use
 
 Which = Literal["current", "next"]
 BOTH: tuple[Which, Which] = ("current", "next")
@@ -23,24 +23,23 @@ METRICS = (
 )
 
 
-class SecretUse:
+class KeyUse:
     """What one process has to say about its use of the API key `name`; from any thread.
 
     `ours`: we send it, so that the one sent last is the one in use; else callers may use both at once. The
-    counter only grows. "In use" and "last used" are about the value: when the next one becomes the current
-    one they go with it, and they begin anew for a value that was not there before.
+    counter only grows. "Last used" is about the value: when the next one becomes the current one it goes
+    with it, and it begins anew for a value that was not there before.
     """
 
     def __init__(
         self,
-        metrics: SecretMetrics,
         name: str,
         secrets: Secrets,
         *,
         ours: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._metrics = metrics
+        self._metrics = ApiKeyMetrics()
         self._name = name
         self._ours = ours
         self._clock = clock
@@ -68,11 +67,14 @@ class SecretUse:
             self._show()
 
     def _show(self) -> None:
-        times = [self._last[value] if value else 0.0 for value in self._values]
-        for which, last in zip(BOTH, times, strict=True):
-            in_use = last > 0 and (not self._ours or last == max(times))
+        times = {
+            which: self._last[value] if value else 0.0
+            for which, value in zip(BOTH, self._values, strict=True)
+        }
+        for which, last in times.items():
             self._metrics.last_used.labels(self._name, which).set(last)
-            self._metrics.in_use.labels(self._name, which).set(1 if in_use else 0)
+        if self._ours and any(times.values()):
+            secrets_in_use().tell(self._name, max(BOTH, key=lambda which: times[which]))
 
 
 def recorded(runtime_dir: Path, processes: list[str]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mutt_appliance.process import Child
 from mutt_appliance.store.api_keys import all_keys
-from mutt_appliance.telemetry.secret_use import BOTH, SecretUse
+from mutt_appliance.telemetry.secret_use import BOTH, KeyUse
 from mutt_appliance.webui.access import ADMINISTRATOR, Person, Role, key_digest
 from mutt_appliance.webui.stores import Stores
 
@@ -30,7 +30,7 @@ class Holder:
 class KeyRing:
     """WEBUI_API_KEY, and the named keys of the database as they were a moment ago."""
 
-    def __init__(self, child: Child, stores: Stores, use: SecretUse) -> None:
+    def __init__(self, child: Child, stores: Stores, use: KeyUse) -> None:
         self._child = child
         self._use = use
         self._stores = stores

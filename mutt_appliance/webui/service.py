@@ -16,8 +16,8 @@ from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import SecretMetrics, SourceMetrics, WebuiMetrics
-from mutt_appliance.telemetry.secret_use import SecretUse
+from mutt_appliance.telemetry.metrics import SourceMetrics, WebuiMetrics
+from mutt_appliance.telemetry.secret_use import KeyUse
 from mutt_appliance.telemetry.source_health import source_health
 from mutt_appliance.webui.api import OPERATIONS
 from mutt_appliance.webui.keyring import KeyRing
@@ -81,7 +81,7 @@ class Webui:
         self._child = child
         self.metrics = WebuiMetrics()
         self.stores = Stores(child, self.metrics)
-        self._use = SecretUse(SecretMetrics(), "webui_api_key", child.secrets)
+        self._use = KeyUse("webui_api_key", child.secrets)
         self._source_metrics = SourceMetrics()
         self.keyring = KeyRing(child, self.stores, self._use)
         self.sessions = Sessions(self.stores, self.keyring)

@@ -12,8 +12,7 @@ from mutt_appliance.config import Settings
 from mutt_appliance.forwarder.keys import KeyChoice
 from mutt_appliance.forwarder.sender import Sender
 from mutt_appliance.secrets import Secrets
-from mutt_appliance.telemetry.metrics import SecretMetrics
-from mutt_appliance.telemetry.secret_use import SecretUse
+from mutt_appliance.telemetry.secret_use import KeyUse
 from tests.support.moogsoft import Answer, Moogsoft
 
 OLD, NEW = "key-old", "key-new"
@@ -30,7 +29,7 @@ def sent(moogsoft: Moogsoft) -> list[tuple[str, int]]:
 
 def posting(settings: Settings, work: Callable[[Sender], Any], given: Secrets) -> Any:
     async def run() -> Any:
-        sender = Sender(settings, given, SecretUse(SecretMetrics(), "moog_api_key", given, ours=True))
+        sender = Sender(settings, given, KeyUse("moog_api_key", given, ours=True))
         try:
             return await work(sender)
         finally:

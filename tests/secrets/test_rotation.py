@@ -68,7 +68,7 @@ def test_a_next_key_that_nobody_gave_yet_means_that_the_callers_do_not_have_it()
 @pytest.mark.parametrize(
     ("current", "following", "done", "words"),
     [
-        (["alerter:0"], ["webui:0"], False, "still with the old value: alerter:0"),
+        (["alerter:0"], ["webui:0"], False, "the old value opened the last connection of alerter:0"),
         ([], ["alerter:0", "webui:0"], True, "alerter:0, webui:0"),
         ([], [], False, "no process has used"),
     ],

@@ -209,6 +209,11 @@ class VaultStub:
         """No login any more."""
         self._secret_ids.clear()
 
+    @property
+    def tokens_given(self) -> list[str]:
+        """What each login gave and was not given back, without the beginning that all have."""
+        return [name.removeprefix("hvs.token-") for name in self._tokens]
+
     def count(self, call: str) -> int:
         """How often `call` ("POST auth/approle/login 200") was made."""
         return self.calls.count(call)
