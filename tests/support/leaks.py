@@ -66,8 +66,8 @@ def redis_contents(client: redis.Redis) -> Haystack:
         "zset": lambda key: client.zrange(key, 0, -1),
     }
     for key in client.scan_iter():
-        kind = str(client.type(key), "ascii")
-        yield f"Redis key {key.decode()}", key + repr(readers[kind](key)).encode()
+        kind: Any = client.type(key)
+        yield f"Redis key {key.decode()}", key + repr(readers[kind.decode()](key)).encode()
 
 
 def database_contents(postgres: PostgresServer, database: str) -> Haystack:
