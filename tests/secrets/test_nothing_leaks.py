@@ -20,14 +20,10 @@ import requests
 from mutt_appliance.config.loading import SECRET_NAMES
 from tests.support.appliance import REPOSITORY, Appliance
 from tests.support.leaks import database_contents, files, found, processes, redis_contents
-from tests.support.load import RULES
-from tests.support.moogsoft import Answer, Moogsoft
-from tests.support.rules import add_rules, reload_rules
-from tests.support.servers import PostgresServer, RedisServer, server_folder
-from tests.support.vault import VaultStub, variables
+from tests.support.moogsoft import Answer
+from tests.support.on_vault import DATABASE, OnVault, deploy
 from tests.support.waiting import wait_until
 
-DATABASE = "mutt_db"
 EVENT = {"timestamp": "2026-11-24T02:00:00Z", "hostname": "r1", "message": "%LINK-3-UPDOWN: down"}
 ANSWER_SECS = 20
 # Given by somebody who has no right key; what was wrong may be a secret of something else.
@@ -36,15 +32,16 @@ WRONG_NAMES = ("WRONG_INGEST_KEY", "WRONG_WEBUI_KEY")
 
 @dataclass
 class Field:
-    """An appliance, what it talks to, what it must not tell, and what it said."""
+    """A deployment, what it must not tell, and what it said."""
 
-    appliance: Appliance
-    redis: RedisServer
-    postgres: PostgresServer
-    moogsoft: Moogsoft
-    vault: VaultStub
+    on: OnVault
     needles: dict[str, str]
     said: list[tuple[str, bytes]] = field(default_factory=list)
+
+    @property
+    def appliance(self) -> Appliance:
+        """The appliance."""
+        return self.on.appliance
 
     def hear(self, place: str, answer: requests.Response) -> requests.Response:
         """Keep an answer with its headers."""
@@ -69,47 +66,10 @@ class Field:
 def deployed() -> Iterator[Field]:
     needles = {name: random_source.token_hex(16) for name in (*SECRET_NAMES, *WRONG_NAMES)}
     with ExitStack() as stack:
-        redis_server = RedisServer(
-            options=("--user", "mutt", "on", f">{needles['REDIS_PASS']}", "~*", "&*", "+@all")
-        )
-        stack.callback(redis_server.close)
-        postgres = postgres_with_password(needles["DB_PASS"])
-        stack.callback(postgres.close)
-        for server in (redis_server, postgres):
-            server.start()
-        postgres.execute(f"CREATE ROLE mutt_app LOGIN PASSWORD '{needles['DB_PASS']}'")
-        postgres.execute(f"CREATE DATABASE {DATABASE} OWNER mutt_app")
-        moogsoft = stack.enter_context(Moogsoft(api_key=needles["MOOG_API_KEY"]))
-        vault = stack.enter_context(VaultStub())
-        vault.put({name: needles[name] for name in SECRET_NAMES})
-        access = vault.access(ttl_secs=3)
-        needles["SECRET_ID"] = access.secret_id.removeprefix("secret-id-")
-        appliance = stack.enter_context(Appliance())
-        appliance.env |= {
-            "REDIS_HOST": redis_server.address,
-            "REDIS_USER": "mutt",
-            "DB_HOST": postgres.address,
-            "DB_PORT": str(postgres.port),
-            "DB_NAME": DATABASE,
-            "DB_USER": "mutt_app",
-            "MOOG_WEBHOOK_URL": moogsoft.url,
-            "MOOG_RETRY_BASE_DELAY": "0.1",
-            "LOG_LEVEL": "DEBUG",
-            **variables(vault, access, appliance.folder),
-        }
-        appliance.start_and_wait()
-        add_rules(postgres, DATABASE, RULES)
-        reload_rules(appliance)
-        yield Field(appliance, redis_server, postgres, moogsoft, vault, needles)
-
-
-def postgres_with_password(password: str) -> PostgresServer:
-    """A PostgreSQL that wants a password from everybody but the test."""
-    folder = server_folder()
-    rules = folder / "hba.conf"
-    rules.write_text("local all mutt_app scram-sha-256\nlocal all mutt_user trust\n")
-    rules.chmod(0o644)
-    return PostgresServer(folder, options=("-c", f"hba_file={rules}"))
+        values = {name: needles[name] for name in SECRET_NAMES}
+        on = deploy(stack, values, ttl_secs=3, env={"LOG_LEVEL": "DEBUG", "MOOG_RETRY_BASE_DELAY": "0.1"})
+        secret_id = Path(on.appliance.env["VAULT_SECRET_ID_FILE"]).read_text().strip()
+        yield Field(on, {**needles, "SECRET_ID": secret_id.removeprefix("secret-id-")})
 
 
 def use_it(field: Field, *, with_stores: bool = True) -> None:
@@ -168,25 +128,25 @@ def trouble_it(field: Field) -> None:
     """Moogsoft refuses and fails, stores go away, Vault is sealed, processes are aborted and killed."""
     appliance = field.appliance
     headers = {"X-API-KEY": field.needles["INGEST_API_KEY"]}
-    field.moogsoft.api_key = "of somebody else"
+    field.on.moogsoft.api_key = "of somebody else"
     requests.post(appliance.url(), json.dumps([EVENT] * 5), headers=headers, timeout=ANSWER_SECS)
     appliance.wait_for_log("attempt failed, the alert is a dead letter", count=5)
-    field.moogsoft.api_key, field.moogsoft.answer = None, lambda _: Answer(503)
+    field.on.moogsoft.api_key, field.on.moogsoft.answer = None, lambda _: Answer(503)
     requests.post(appliance.url(), json.dumps([EVENT] * 5), headers=headers, timeout=ANSWER_SECS)
     appliance.wait_for_log("attempt failed", count=5)
-    field.moogsoft.answer = lambda _: Answer()
-    field.vault.trouble = "sealed"
+    field.on.moogsoft.answer = lambda _: Answer()
+    field.on.vault.trouble = "sealed"
     appliance.wait_for_log("vault does not give the secrets")
     for server, event in (
-        (field.redis, "redis is away, events are refused with 503"),
-        (field.postgres, "database is away, events wait"),
+        (field.on.redis, "redis is away, events are refused with 503"),
+        (field.on.postgres, "database is away, events wait"),
     ):
         server.stop()
         requests.post(appliance.url(), json.dumps(EVENT), headers=headers, timeout=ANSWER_SECS)
         appliance.wait_for_log(event)
         use_it(field, with_stores=False)
         server.start()
-    field.vault.trouble = ""
+    field.on.vault.trouble = ""
     appliance.wait_for_log("vault gives the secrets again")
     for name, number in (
         ("alerter:0", signal.SIGABRT),
@@ -216,9 +176,9 @@ def places(field: Field) -> Iterator[tuple[str, bytes]]:
     appliance = field.appliance
     yield from files(appliance.folder, [Path(appliance.env["VAULT_SECRET_ID_FILE"])])
     yield from processes([psutil.Process(appliance.pid), *appliance.processes()])
-    with field.redis.client() as client:
+    with field.on.redis.client() as client:
         yield from redis_contents(client)
-    yield from database_contents(field.postgres, DATABASE)
+    yield from database_contents(field.on.postgres, DATABASE)
     yield from field.said
 
 
@@ -239,7 +199,7 @@ def test_no_secret_is_in_a_log_a_queue_a_process_list_a_page_or_an_answer(deploy
         deployed.ctl("tail", "-n", "100000", name)
     needles = {
         **deployed.needles,
-        **{f"Vault token {n}": t for n, t in enumerate(deployed.vault.tokens_given)},
+        **{f"Vault token {n}": t for n, t in enumerate(deployed.on.vault.tokens_given)},
     }
     assert len(needles) > len(deployed.needles)
     seen = list(places(deployed))
@@ -257,9 +217,9 @@ def assert_that_it_would_be_found(field: Field) -> None:
     """One planted in each kind of place is found there and nowhere else."""
     needle = random_source.token_hex(16)
     (Path(field.appliance.env["MUTT_RUNTIME_DIR"]) / "logs" / "planted").write_text(f"password={needle}\n")
-    with field.redis.client() as client:
+    with field.on.redis.client() as client:
         client.rpush("mutt:dlq:moog", json.dumps({"reason": f"refused {needle[:20]}"}))
-    field.postgres.execute(f"CREATE TABLE planted AS SELECT '{needle}'::text AS note", DATABASE)
+    field.on.postgres.execute(f"CREATE TABLE planted AS SELECT '{needle}'::text AS note", DATABASE)
     field.said.append(("an answer", f"x{needle[8:]}x".encode()))
     sleeper = subprocess.Popen(
         [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)", needle],
