@@ -46,7 +46,6 @@ def _watch(child: Child, shared: Shared, workers: list[Worker]) -> None:
     while not child.stopping.wait(TICK_SECS):
         if child.reloading.is_set():
             child.reloading.clear()
-            shared.database.use_secrets(child.secrets)
             shared.rules.reload()
         dead = [worker.thread.name for worker in workers if not worker.thread.is_alive()]
         if dead:

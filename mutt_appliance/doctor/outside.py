@@ -93,7 +93,7 @@ def check_vault(patient: Patient) -> Iterator[Finding]:
     """Vault's health, only with VAULT_ADDR."""
     address = patient.settings.vault_addr
     if not address:
-        yield Finding("vault.health", "n/a", "VAULT_ADDR is not set: secrets come from a file")
+        yield Finding("vault.health", "n/a", "VAULT_ADDR is not set: secrets come from a file or credentials")
         return
     parts = urlsplit(address)
     host, ca_file = parts.hostname or "", patient.settings.vault_ca_cert_path

@@ -136,7 +136,7 @@ def read_secrets(settings: Settings, environ: Mapping[str, str], *, make_file: b
     Nothing is made or written but a missing secrets file, with `make_file`. Raises SecretsError.
     """
     if settings.vault_addr is not None:
-        from mutt_appliance.secrets.vault import read_once
+        from mutt_appliance.secrets.vault_access import read_once
 
         return read_once(settings)
     folder = service_credentials(environ)

@@ -6,13 +6,10 @@ What is known stays in use whatever happens to Vault afterwards; the thread only
 from __future__ import annotations
 
 import random
-import stat
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 
 from mutt_appliance.config import Settings
 from mutt_appliance.secrets.bundle import Secrets
@@ -20,6 +17,7 @@ from mutt_appliance.secrets.errors import SecretsError, SecretsUnavailable
 from mutt_appliance.secrets.leases import Step, Token, backoff_secs, look_again_secs, next_step
 from mutt_appliance.secrets.needed import missing
 from mutt_appliance.secrets.source import News, SourceState
+from mutt_appliance.secrets.vault_access import FORBIDDEN, log_in, read_secret_id, read_version, unwrap
 from mutt_appliance.secrets.vault_client import VaultAway, VaultClient, VaultError, VaultRefused, Version
 from mutt_appliance.telemetry.logs import get_logger
 
@@ -37,7 +35,6 @@ SETTINGS = (
     "vault_token_renew_threshold",
     "vault_renew_check_interval",
 )
-FORBIDDEN = (401, 403)
 
 
 class VaultSource:
@@ -173,16 +170,13 @@ class VaultSource:
         """Keep the token alive and read the secrets; raises VaultError, and then all stays as it is."""
         fresh = self._keep_token()
         try:
-            version = self._client.read()
+            version = read_version(self._client, self._settings)
         except VaultRefused as error:
             if error.status not in FORBIDDEN or fresh:
-                raise VaultRefused(self._reading(error), error.status) from error
+                raise
             # Revoked, or gone with a restore of Vault: a new token may do.
             self._login()
-            try:
-                version = self._client.read()
-            except VaultRefused as again:
-                raise VaultRefused(self._reading(again), again.status) from again
+            version = read_version(self._client, self._settings)
         secrets = Secrets.of(version.values)
         names = missing(self._settings, secrets)
         if names:
@@ -194,18 +188,6 @@ class VaultSource:
         self._failures = 0
         self._note(True, f"version {version.number} of {self._settings.vault_secrets_path}")
         return secrets
-
-    def _reading(self, error: VaultRefused) -> str:
-        path = self._settings.vault_secrets_path
-        if error.status == 404:
-            return (
-                f"there is nothing at VAULT_SECRETS_PATH={path}, or its newest version is deleted: "
-                f"vault kv put {path} … (a KV engine of version 2)"
-            )
-        if error.status in FORBIDDEN:
-            mount, _, rest = path.partition("/")
-            return f"the role may not read {path}: give its policy read on {mount}/data/{rest}"
-        return str(error)
 
     def _keep_token(self) -> bool:
         """See that there is a token that lives; True when it is new."""
@@ -227,16 +209,7 @@ class VaultSource:
         return False
 
     def _login(self) -> None:
-        secret_id = self._current_secret_id()
-        try:
-            self._token = self._client.login(secret_id)
-        except VaultRefused as error:
-            raise VaultRefused(
-                f"login by AppRole refused ({error}): check VAULT_ROLE_ID, VAULT_APPROLE_MOUNT="
-                f"{self._settings.vault_approle_mount}, VAULT_NAMESPACE, and whether the secret id in "
-                f"{self._settings.vault_secret_id_file} is still valid",
-                error.status,
-            ) from error
+        self._token = log_in(self._client, self._settings, self._current_secret_id())
         log.info("logged in to vault", address=self._place, ttl_secs=self._token.ttl_secs)
 
     def _current_secret_id(self) -> str:
@@ -273,60 +246,3 @@ class VaultSource:
             ends_at = time.time() + self._token.left_secs(time.monotonic())
         version = self._known[0].number if self._known is not None else 0
         return SourceState("vault", str(self._settings.vault_addr), ok, detail, version, ends_at)
-
-
-def read_secret_id(path: Path) -> str:
-    """What VAULT_SECRET_ID_FILE holds; raises VaultRefused when it cannot be used, or others may read it."""
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise VaultRefused(
-                f"VAULT_SECRET_ID_FILE={path}: mode {mode:04o} lets others read it: chmod 0600 {path}"
-            )
-        text = path.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise VaultRefused(
-            f"VAULT_SECRET_ID_FILE={path}: cannot be read: {error.strerror}: put the secret id there, mode 0600"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise VaultRefused(
-            f"VAULT_SECRET_ID_FILE={path}: must hold the secret id and nothing else"
-        ) from error
-    if not text:
-        raise VaultRefused(f"VAULT_SECRET_ID_FILE={path}: is empty: put the secret id there")
-    return text
-
-
-def unwrap(client: VaultClient, wrapping_token: str, settings: Settings) -> str:
-    """The secret id behind a wrapping token; raises VaultError."""
-    try:
-        return client.unwrap(wrapping_token)
-    except VaultRefused as error:
-        raise VaultRefused(
-            f"the wrapping token in VAULT_SECRET_ID_FILE={settings.vault_secret_id_file} is expired or was used "
-            f"before ({error}): if it was not this appliance at an earlier start, somebody else may have the "
-            "secret id: look into Vault's audit log, destroy that secret id, and give MUTT a new wrapped one",
-            error.status,
-        ) from error
-
-
-def read_once(settings: Settings) -> Secrets:
-    """The secrets for a command: log in, read, give the token back. Raises SecretsError."""
-    if settings.vault_secret_id_wrapped:
-        raise SecretsError(
-            f"VAULT_ADDR={settings.vault_addr}: with VAULT_SECRET_ID_WRAPPED=true only the running appliance has the "
-            "secret id: this command cannot log in"
-        )
-    client = VaultClient(settings)
-    try:
-        client.login(read_secret_id(settings.vault_secret_id_file))
-        secrets = Secrets.of(client.read().values)
-        with suppress(VaultError):
-            client.revoke()
-    except VaultRefused as error:
-        raise SecretsError(f"VAULT_ADDR={settings.vault_addr}: {error}") from error
-    except VaultError as error:
-        raise SecretsUnavailable(f"VAULT_ADDR={settings.vault_addr}: {error}") from error
-    finally:
-        client.close()
-    return secrets

@@ -118,7 +118,8 @@ class VaultClient:
         data = _part(answer, "data", "data")
         return Version(
             int(_part(answer, "data", "metadata")["version"]),
-            {str(name).upper(): value for name, value in data.items() if isinstance(value, str) and value},
+            # Written as JSON, a password of digits may be a number.
+            {str(name).upper(): str(value) for name, value in data.items() if isinstance(value, str | int)},
         )
 
     def revoke(self) -> None:

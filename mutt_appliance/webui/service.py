@@ -57,7 +57,7 @@ async def _serve(child: Child) -> None:
     add_endpoints(app, child.settings.mutt_runtime_dir, child.spec.role)
     runner = await serve(app, child.sockets["http"])
     stopping = asyncio.Event()
-    child.bind_loop(asyncio.get_running_loop(), stopping.set, webui.use_secrets)
+    child.bind_loop(asyncio.get_running_loop(), stopping.set, webui.reload)
     await webui.probe()
     child.ready()
     await webui.tell()
@@ -142,7 +142,7 @@ class Webui:
             self._source_metrics.vault_up.set(1 if told.ok else 0)
             self._source_metrics.token_ttl.set(max(0.0, told.token_ends_at - time.time()))
 
-    def use_secrets(self) -> None:
+    def reload(self) -> None:
         """SIGHUP: secrets may be new. The ring of keys looks at them each time."""
         self.stores.database.use_secrets(self._child.secrets)
         self._use.renew(self._child.secrets)

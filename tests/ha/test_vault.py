@@ -135,7 +135,7 @@ def test_the_passwords_of_the_stores_are_rotated_under_load(stack: ExitStack) ->
 
     def redis_takes(value: str, old: str) -> None:
         with field.redis.client() as client:
-            client.acl_setuser(REDIS_USER, passwords=[f"+{value}", f"-{old}"])
+            client.execute_command("ACL", "SETUSER", REDIS_USER, f">{value}", f"<{old}")
             client.execute_command("CLIENT", "KILL", "USER", REDIS_USER)
 
     def postgres_takes(value: str, _: str) -> None:
@@ -151,7 +151,7 @@ def test_the_passwords_of_the_stores_are_rotated_under_load(stack: ExitStack) ->
             operator.announce(name, new)
             field.appliance.wait_for_log("Cache reload complete", count=reloads + 2)
             take(new, old)
-            wait_until(lambda: operator.check(name).done, 30, f"{name}: {operator.check(name)}")  # noqa: B023
+            wait_until(lambda: operator.check(name).done, 30, f"every process has the next {name}")  # noqa: B023
             operator.promote(name)
         load.finish(ANSWER_SECS)
     books = close_the_books(field, load)

@@ -77,9 +77,11 @@ class Operator:
 
     def rotate_moog_key(self, moogsoft: Moogsoft, value: str, forwarders: int) -> None:
         """Moogsoft knows one key at a time, and changes it between announcement and promotion."""
-        reloads = len(self.appliance.logged("reloaded"))
+        names = [f"forwarder:{number}" for number in range(forwarders)]
+        reloads = {name: len(self.appliance.logged("reloaded", process=name)) for name in names}
         self.announce("MOOG_API_KEY", value)
-        self.appliance.wait_for_log("reloaded", count=reloads + forwarders, timeout_secs=10)
+        for name in names:
+            self.appliance.wait_for_log("reloaded", process=name, count=reloads[name] + 1, timeout_secs=10)
         moogsoft.api_key = value
         wait_until(lambda: self.check("MOOG_API_KEY").done, 30, "every forwarder sends the next key")
         self.promote("MOOG_API_KEY")
