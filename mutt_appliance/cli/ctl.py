@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "pid": "mutt_appliance.cli.ctl_status:pid",
     "reload": "mutt_appliance.cli.ctl_reload:command",
     "restart": "mutt_appliance.cli.ctl_processes:restart",
+    "rotate-check": "mutt_appliance.cli.ctl_rotate_check:command",
     "scale": "mutt_appliance.cli.ctl_processes:scale",
     "send": "mutt_appliance.cli.ctl_send:command",
     "shutdown": "mutt_appliance.cli.ctl_processes:shutdown",

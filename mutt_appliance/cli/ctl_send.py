@@ -19,7 +19,7 @@ from mutt_appliance.cli.configuration import load_or_exit
 from mutt_appliance.cli.ctl_environment import environment_with_runtime_dir
 from mutt_appliance.config import EXIT_CONFIG, Settings
 from mutt_appliance.secrets import Secrets, SecretsError
-from mutt_appliance.secrets.file import read_secrets_file
+from mutt_appliance.secrets.source import read_secrets
 from mutt_appliance.tracing.door import DoorError, TestEvent, address_of, post
 from mutt_appliance.tracing.journey import Depths, Journey, Sighting, Step, where_stuck
 
@@ -78,7 +78,7 @@ def command(
     """
     settings = load_or_exit(env_file, environment_with_runtime_dir(context, os.environ))
     try:
-        secrets = read_secrets_file(settings.mutt_secrets_file)
+        secrets = read_secrets(settings, os.environ)
     except SecretsError as error:
         click.echo(f"error: {error}; run this as root or as the user that runs MUTT", err=True)
         sys.exit(EXIT_CONFIG)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import psycopg2
 
 from mutt_appliance.cli.configuration import load_or_exit
 from mutt_appliance.config import EXIT_CONFIG, Settings
-from mutt_appliance.secrets import Secrets, SecretsError, load_secrets_file
+from mutt_appliance.secrets import Secrets, SecretsError
+from mutt_appliance.secrets.source import read_secrets
 from mutt_appliance.store.errors import SchemaError, StoreUnavailable, reason
 from mutt_appliance.store.pool import Database
 
@@ -21,7 +23,7 @@ def settings_and_secrets(env_file: Path | None) -> tuple[Settings, Secrets]:
     """Configuration and secrets; ends the program with 78 when they cannot be used."""
     settings = load_or_exit(env_file)
     try:
-        return settings, load_secrets_file(settings.mutt_secrets_file)
+        return settings, read_secrets(settings, os.environ, make_file=True)
     except SecretsError as error:
         click.echo(f"mutt: {error}", err=True)
         raise SystemExit(EXIT_CONFIG) from error

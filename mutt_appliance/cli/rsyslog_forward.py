@@ -219,7 +219,8 @@ def _key_from_own_file(path: Path) -> str:
 
 
 def _key_from_secrets(path: Path) -> str:
-    from mutt_appliance.secrets.file import SecretsError, read_secrets_file
+    from mutt_appliance.secrets import SecretsError
+    from mutt_appliance.secrets.file import read_secrets_file
 
     try:
         key = read_secrets_file(path).ingest_api_key

@@ -15,10 +15,12 @@ from mutt_appliance.cli.configuration import load_or_exit
 from mutt_appliance.config import ConfigError, Settings, load
 from mutt_appliance.config.checks import unprotected
 from mutt_appliance.config.faults import EXIT_CONFIG
-from mutt_appliance.secrets import Secrets, SecretsError, load_secrets_file
+from mutt_appliance.secrets import Secrets, SecretsError, SecretsUnavailable
+from mutt_appliance.secrets.source import source_of
 from mutt_appliance.supervisor.activation import Activated, take_sockets
 from mutt_appliance.supervisor.log_file import Tee, log_of
 from mutt_appliance.supervisor.loop import MAIN_LOG, Supervisor
+from mutt_appliance.supervisor.no_dump import leave_no_dump
 from mutt_appliance.supervisor.notify import Notifier
 from mutt_appliance.supervisor.parent_death import die_with_parent
 from mutt_appliance.supervisor.programs import ProgramError
@@ -26,13 +28,15 @@ from mutt_appliance.supervisor.roles import Pool, pools
 from mutt_appliance.telemetry.logs import configure_logging, get_logger
 from mutt_appliance.tls.inventory import refuse_unusable
 
+EXIT_FAILED = 1
+
 
 @click.command()
 @click.pass_obj
 def command(env_file: Path | None) -> None:
     """Run the appliance until SIGTERM or Ctrl-C; a second one ends it at once.
 
-    SIGHUP reads secrets and rules again. Exit code 78: the configuration cannot be used.
+    SIGHUP reads secrets and rules again. Exit code 78: the configuration cannot be used; 1: Vault did not answer.
     """
     if getattr(sys, "frozen", False):
         # The loader of the one-file executable is our parent and what systemd knows: we do not outlive it.
@@ -47,31 +51,39 @@ def supervise(settings: Settings, table: Callable[[Settings], list[Pool]], env_f
     A restart that was asked for over the control socket happens in here: systemd sees one service all the time.
     """
     setproctitle("mutt: supervisor")
+    leave_no_dump()
     notifier = Notifier()
     activated: Activated | None = None
+    source = source_of(settings, os.environ)
 
     def read() -> tuple[Settings, Secrets]:
         now = load(os.environ, env_file).settings
-        return now, load_secrets_file(now.mutt_secrets_file)
+        return now, source.reload()
 
     try:
         while True:
             main_log = Tee(log_of(settings.mutt_runtime_dir, MAIN_LOG))
             configure_logging(settings.log_level, settings.log_format, main_log, process="supervisor")
             activated = activated or take_sockets(os.environ, frozen=bool(getattr(sys, "frozen", False)))
-            secrets = load_secrets_file(settings.mutt_secrets_file)
+            secrets = source.load()
             refuse_unusable(settings)
             for remark in unprotected(settings):
                 get_logger("cli.run").warning("a connection is not protected", remark=remark)
-            supervisor = Supervisor(settings, secrets, table(settings), read, notifier, activated)
+            supervisor = Supervisor(settings, secrets, table(settings), read, notifier, activated, source)
             code = supervisor.run()
             if code or not supervisor.restart_wanted:
                 return code
-            settings, _ = read()
+            settings = load(os.environ, env_file).settings
+            if not source.fits(settings):
+                source.close()
+                source = source_of(settings, os.environ)
     except ConfigError as error:
         for fault in error.faults:
             click.echo(f"error: {fault}", err=True)
         return EXIT_CONFIG
+    except SecretsUnavailable as error:
+        click.echo(f"error: {error}", err=True)
+        return EXIT_FAILED
     except (SecretsError, ProgramError) as error:
         click.echo(f"error: {error}", err=True)
         return EXIT_CONFIG

@@ -55,6 +55,7 @@ ABSOLUTE = (
     "mutt_data_dir",
     "mutt_runtime_dir",
     "mutt_secrets_file",
+    "vault_secret_id_file",
     *(field for pair in CERTIFICATE_AND_KEY for field in pair),
     "ingest_tls_client_ca_path",
     "moog_tls_ca_cert_path",
@@ -65,8 +66,8 @@ OF_AN_HTTPS_WEBHOOK = ("moog_tls_ca_cert_path", "moog_tls_client_cert_path")
 SOCKET_PATH_MAX_BYTES = 107
 
 
-def cross_check(settings: Settings, given: set[str]) -> list[Fault]:
-    """Faults that show only when settings are seen together; `given` are the fields the user set."""
+def cross_check(settings: Settings) -> list[Fault]:
+    """Faults that show only when settings are seen together."""
     return [
         *_webhook(settings),
         *_order(settings),
@@ -74,7 +75,7 @@ def cross_check(settings: Settings, given: set[str]) -> list[Fault]:
         *_distinct(settings, KEY_NAMES, "is the same Redis key as"),
         *_authentication(settings),
         *_certificates(settings),
-        *_vault(settings, given),
+        *_vault(settings),
         *_redis(settings),
         *_database(settings),
         *_paths(settings),
@@ -205,10 +206,9 @@ def unprotected(settings: Settings) -> list[str]:
         )
     if not settings.db_tls_enabled and _any_remote(settings.db_hosts):
         found.append(f"DB_TLS_ENABLED=false: password and events go unencrypted to {settings.db_address}")
-    for field, what in (("moog_webhook_url", "key and alerts go"), ("vault_addr", "all secrets come")):
-        parts = urlsplit(getattr(settings, field) or "")
-        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
-            found.append(f"{variable_name(field)} is http://: {what} unencrypted ({parts.hostname})")
+    webhook = urlsplit(settings.moog_webhook_url or "")
+    if webhook.scheme == "http" and not is_this_machine(webhook.hostname or ""):
+        found.append(f"MOOG_WEBHOOK_URL is http://: key and alerts go unencrypted ({webhook.hostname})")
     if settings.ingest_tls_client_ca_path and settings.ingest_client_auth == "none":
         found.append("INGEST_TLS_CLIENT_AUTH=none: certificates of senders are not looked at")
     return found
@@ -228,17 +228,34 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
-def _vault(settings: Settings, given: set[str]) -> list[Fault]:
-    if "vault_addr" not in given:
+def _vault(settings: Settings) -> list[Fault]:
+    if settings.vault_addr is None:
         return []
-    return [
-        Fault(
-            "VAULT_ADDR",
-            str(settings.vault_addr),
-            "this version takes secrets from MUTT_SECRETS_FILE only",
-            "unset VAULT_ADDR and put the secrets into that file",
+    faults = []
+    if not settings.vault_role_id:
+        faults.append(
+            Fault(
+                "VAULT_ROLE_ID",
+                "",
+                "is not set, but VAULT_ADDR is",
+                "set the role id of MUTT's AppRole (vault read auth/approle/role/mutt/role-id)",
+            )
         )
-    ]
+    parts = urlsplit(settings.vault_addr)
+    if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+        faults.append(
+            Fault(
+                "VAULT_ADDR",
+                settings.vault_addr,
+                "would send the secret id and every secret unencrypted",
+                "use https; http is for a Vault agent or proxy on this machine (127.0.0.1)",
+            )
+        )
+    if "@" in parts.netloc:
+        faults.append(
+            Fault("VAULT_ADDR", "(hidden)", "has a user name or password in it", "use the AppRole settings")
+        )
+    return faults
 
 
 def _redis(settings: Settings) -> Iterator[Fault]:

@@ -86,7 +86,7 @@ def load(environ: Mapping[str, str], env_file: Path | None = None) -> Loaded:
         if merged.get(variable_name(field), "") != ""
     }
     settings, faults = _validate(given)
-    faults += cross_check(settings, set(given))
+    faults += cross_check(settings)
     faults += _misplaced_secrets(merged)
     warnings = unknown_variables(merged)
     if faults:

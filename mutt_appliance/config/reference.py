@@ -23,6 +23,7 @@ SECRETS = """
 ## Secrets in MUTT_SECRETS_FILE
 
 `KEY=value` lines, mode 0600. Secrets are never taken from the environment. Missing API keys are made at first start.
+In Vault and as systemd credentials they have the same names: [secrets](secrets.md).
 
 | Name | Meaning |
 |---|---|
@@ -86,8 +87,9 @@ def show(settings: Settings) -> str:
             )
             lines.append(f"{variable_name(field)}={render_value(value)}{changed}")
         lines.append("")
+    where = f"Vault at {settings.vault_secrets_path}" if settings.vault_addr else "MUTT_SECRETS_FILE"
     lines.append("# Secrets (values are never shown)")
-    lines += [f"# {name}=(in MUTT_SECRETS_FILE)" for name in SECRET_NAMES]
+    lines += [f"# {name}=(in {where})" for name in SECRET_NAMES]
     return "\n".join(lines) + "\n"
 
 

@@ -600,13 +600,32 @@ class Settings(BaseModel):
     )
     vault_addr: str | None = setting(
         None,
-        "Vault server URL; unset: secrets come from MUTT_SECRETS_FILE",
+        "Vault server URL; unset: secrets come from systemd credentials if there are any, else from "
+        "MUTT_SECRETS_FILE",
         "secrets",
         pattern=r"^https?://\S+$",
+    )
+    vault_namespace: str | None = setting(None, "Vault namespace (Enterprise, HCP)", "secrets", min_length=1)
+    vault_ca_cert_path: Path | None = setting(
+        None, "CA certificate that Vault's is checked with (unset: those that this machine trusts)", "secrets"
+    )
+    vault_timeout: float = setting(
+        5, "Time one answer of Vault may take (seconds)", "secrets", "seconds", gt=0, le=60
+    )
+    vault_approle_mount: str = setting(
+        "approle",
+        "Where AppRole authentication is mounted in Vault",
+        "secrets",
+        pattern=r"^[^/\s]+(/[^/\s]+)*$",
     )
     vault_role_id: str | None = setting(None, "AppRole role ID; required with VAULT_ADDR", "secrets")
     vault_secret_id_file: Path = setting(
         Path("/etc/mutt/secrets/vault_secret_id"), "Path to secret ID file", "secrets"
+    )
+    vault_secret_id_wrapped: bool = setting(
+        False,
+        "VAULT_SECRET_ID_FILE holds a response-wrapping token, good for one start, instead of the secret ID",
+        "secrets",
     )
     vault_secrets_path: str = setting("secret/mutt", "Vault KV path", "secrets", pattern=r"^[^/\s]+/\S+$")
     vault_token_renew_threshold: float = setting(

@@ -11,8 +11,10 @@ from mutt_appliance import __version__
 from mutt_appliance.control.facts import describe
 from mutt_appliance.control.faults import Code, fault
 from mutt_appliance.control.names import group_of
+from mutt_appliance.secrets.bundle import NAMES
 from mutt_appliance.supervisor.reloads import RELOAD_TIMEOUT_SECS, Round
 from mutt_appliance.telemetry.health import pool_health, troubles_of
+from mutt_appliance.telemetry.secret_use import BOTH, recorded
 
 if TYPE_CHECKING:
     from mutt_appliance.supervisor.loop import Supervisor
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 class OwnInterface:
     """The methods run in threads of the control socket; whatever touches a process goes over the desk."""
 
-    EXPOSED = {"status": "status", "reload": "reload", "scale": "scale"}  # noqa: RUF012
+    EXPOSED = {"status": "status", "reload": "reload", "scale": "scale", "secrets": "secrets"}  # noqa: RUF012
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -61,6 +63,12 @@ class OwnInterface:
             "processes": [asdict(over.answers[name]) for name in sorted(over.answers)],
         }
 
+    def secrets(self) -> dict[str, Any]:
+        """Where the secrets come from, which values there are, and which are used by what: never the values."""
+        document = self._desk.ask(self._secrets)
+        document["used"] = recorded(self._supervisor.runtime_dir, document["processes"])
+        return document
+
     def scale(self, role: str, count: int) -> dict[str, Any]:
         """Have `count` processes of `role` until the next start."""
         if not isinstance(count, int) or isinstance(count, bool):
@@ -76,6 +84,19 @@ class OwnInterface:
 
         before = self._desk.ask(work)
         return {"role": str(role), "before": before, "now": count}
+
+    def _secrets(self) -> dict[str, Any]:
+        supervisor = self._supervisor
+        source, now = supervisor.source, time.time()
+        return {
+            "now": now,
+            "uptime_secs": round(now - supervisor.started_at, 1),
+            "source": asdict(source.state) if source is not None else {},
+            "known": {
+                name: dict(zip(BOTH, map(bool, supervisor.secrets.both(name)), strict=True)) for name in NAMES
+            },
+            "processes": [member.name for member in supervisor.members if member.pid],
+        }
 
     def _status(self) -> dict[str, Any]:
         now = time.time()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from mutt_appliance.config.checks import unprotected
 from mutt_appliance.doctor.findings import Finding
 from mutt_appliance.doctor.patient import Patient
+from mutt_appliance.secrets.needed import missing, needed
 
 EXPIRY_WARNING_DAYS = 30
 DAY_SECS = 86400
@@ -35,7 +36,66 @@ def check_protection(patient: Patient) -> Iterator[Finding]:
 
 
 def check_secrets(patient: Patient) -> Iterator[Finding]:
-    """The secrets file: there, private, complete."""
+    """The source of secrets: there, private, complete."""
+    if patient.settings.vault_addr:
+        yield from _secrets_in_vault(patient)
+    elif patient.credentials is not None:
+        place = f"systemd credentials in {patient.credentials}"
+        if patient.secrets_fault:
+            yield Finding(
+                "secrets.credentials", "error", patient.secrets_fault, "see LoadCredential= of the unit"
+            )
+            return
+        yield Finding("secrets.credentials", "ok", f"secrets come from {place}")
+        yield from _secrets_needed(patient, place)
+    else:
+        yield from _secrets_in_file(patient)
+
+
+def _secrets_in_vault(patient: Patient) -> Iterator[Finding]:
+    settings = patient.settings
+    path = settings.vault_secret_id_file
+    try:
+        status = path.stat()
+    except OSError as error:
+        # A wrapping token is removed after its use.
+        used = settings.vault_secret_id_wrapped and isinstance(error, FileNotFoundError)
+        yield Finding(
+            "secrets.secret_id",
+            "n/a" if used else "error",
+            f"VAULT_SECRET_ID_FILE={path}: {error.strerror}",
+            "put a new wrapping token there before the next start"
+            if used
+            else "put the secret id there, mode 0600; run this as root or as the user that runs MUTT",
+        )
+        return
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o077:
+        yield Finding(
+            "secrets.secret_id",
+            "error",
+            f"VAULT_SECRET_ID_FILE={path} has mode {mode:04o}: others can read it",
+            f"chmod 0600 {path}, and give MUTT a new secret id",
+        )
+        return
+    yield Finding("secrets.secret_id", "ok", f"{path}, mode {mode:04o}, owner id {status.st_uid}")
+    if settings.vault_secret_id_wrapped:
+        yield Finding(
+            "secrets.login",
+            "n/a",
+            "not tried: VAULT_SECRET_ID_WRAPPED=true, and a wrapping token is good for one use",
+            "mutt-ctl rotate-check asks the running appliance",
+        )
+    elif patient.secrets_fault:
+        yield Finding(
+            "secrets.login", "error", patient.secrets_fault, "docs/secrets.md has the policy and the role"
+        )
+    else:
+        yield Finding("secrets.login", "ok", f"logged in by AppRole and read {settings.vault_secrets_path}")
+        yield from _secrets_needed(patient, f"Vault at {settings.vault_secrets_path}")
+
+
+def _secrets_in_file(patient: Patient) -> Iterator[Finding]:
     path = patient.settings.mutt_secrets_file
     try:
         status = path.stat()
@@ -70,24 +130,27 @@ def check_secrets(patient: Patient) -> Iterator[Finding]:
         )
         return
     yield Finding("secrets.file", "ok", f"{path}, mode {mode:04o}, owner id {status.st_uid}")
-    yield from _secrets_needed(patient)
+    yield from _secrets_needed(patient, str(path))
 
 
-def _secrets_needed(patient: Patient) -> Iterator[Finding]:
-    settings, secrets = patient.settings, patient.secrets
-    needed = {"INGEST_API_KEY": secrets.ingest_api_key, "WEBUI_API_KEY": secrets.webui_api_key}
-    if settings.forwarder_workers and settings.moog_auth_scheme != "none":
-        needed["MOOG_API_KEY"] = secrets.moog_api_key
-    missing = [name for name, value in needed.items() if not value]
-    if missing:
+def _secrets_needed(patient: Patient, place: str) -> Iterator[Finding]:
+    names = missing(patient.settings, patient.secrets)
+    if not names:
+        yield Finding("secrets.keys", "ok", f"{', '.join(needed(patient.settings))} are set")
+    elif place == str(patient.settings.mutt_secrets_file):
         yield Finding(
             "secrets.keys",
             "warning",
-            f"{settings.mutt_secrets_file} has no {', '.join(missing)}",
+            f"{place} has no {', '.join(names)}",
             "MUTT makes up missing keys at its start; the key that Moogsoft gave you goes there by hand",
         )
     else:
-        yield Finding("secrets.keys", "ok", f"{', '.join(needed)} are set")
+        yield Finding(
+            "secrets.keys",
+            "error",
+            f"{place}: no {', '.join(names)}",
+            "put them there: MUTT does not start without",
+        )
 
 
 def judge_expiry(

@@ -101,12 +101,27 @@ def check_vault(patient: Patient) -> Iterator[Finding]:
     """Vault's health, only with VAULT_ADDR."""
     address = patient.settings.vault_addr
     if not address:
-        yield Finding("vault.health", "n/a", "VAULT_ADDR is not set: secrets come from a file")
+        yield Finding("vault.health", "n/a", "VAULT_ADDR is not set: secrets come from a file or credentials")
         return
     parts = urlsplit(address)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=CONNECT_SECS)
+    host, ca_file = parts.hostname or "", patient.settings.vault_ca_cert_path
+    connection: http.client.HTTPConnection
     try:
+        if parts.scheme == "https":
+            context = client_context(ca_file)
+            connection = http.client.HTTPSConnection(host, parts.port, timeout=CONNECT_SECS, context=context)
+        else:
+            connection = http.client.HTTPConnection(host, parts.port, timeout=CONNECT_SECS)
+    except OSError as error:
+        yield Finding(
+            "vault.health",
+            "error",
+            f"VAULT_CA_CERT_PATH={ca_file}: {error.strerror or error}",
+            "name a PEM file of CA certificates that the user of MUTT can read",
+        )
+        return
+    try:
+        # Without the namespace: Vault answers this in the root namespace only.
         connection.request("GET", parts.path.rstrip("/") + VAULT_HEALTH_PATH)
         yield judge_vault(address, connection.getresponse().status)
     except (OSError, http.client.HTTPException) as error:

@@ -12,7 +12,7 @@ from mutt_appliance.config import ConfigError, Settings, load
 from mutt_appliance.config.loading import DEFAULT_ENV_FILE, read_env_file
 from mutt_appliance.config.settings import variable_name
 from mutt_appliance.secrets import Secrets, SecretsError
-from mutt_appliance.secrets.file import read_secrets_file
+from mutt_appliance.secrets.source import read_secrets, service_credentials
 from mutt_appliance.supervisor.pidfile import running_pid
 
 # Settings that keep a check within its time, whatever the appliance itself may wait.
@@ -22,6 +22,7 @@ SHORT = {
     "db_connect_timeout": 2,
     "db_statement_timeout": 2.0,
     "db_pool_min_conn": 0,
+    "vault_timeout": 2.0,
 }
 
 
@@ -30,8 +31,9 @@ class Patient:
     """What every check starts from.
 
     `faults` and `warnings` are those of the configuration; a setting with a fault is at its default in
-    `settings`. `secrets` are empty where they cannot be read, and `secrets_fault` says why. `pid` is None
-    when no appliance runs, "unknown" when this user may not know.
+    `settings`. `secrets` are empty where they cannot be read, and `secrets_fault` says why; `credentials` is the
+    folder of systemd credentials if they come from there. `pid` is None when no appliance runs, "unknown" when
+    this user may not know.
     """
 
     settings: Settings
@@ -41,6 +43,7 @@ class Patient:
     warnings: tuple[str, ...] = ()
     secrets_fault: str = ""
     pid: int | Literal["unknown"] | None = None
+    credentials: Path | None = None
 
     @property
     def down(self) -> bool:
@@ -50,7 +53,7 @@ class Patient:
     @property
     def hurried(self) -> Settings:
         """The settings with short timeouts."""
-        return self.settings.model_copy(update=SHORT)
+        return _hurried(self.settings)
 
 
 def examine(environ: Mapping[str, str], env_file: Path | None) -> Patient:
@@ -65,10 +68,23 @@ def examine(environ: Mapping[str, str], env_file: Path | None) -> Patient:
         settings = _what_is_right(environ, path, {fault.variable for fault in error.faults})
     secrets, secrets_fault = Secrets(), ""
     try:
-        secrets = read_secrets_file(settings.mutt_secrets_file)
+        secrets = read_secrets(_hurried(settings), environ)
     except SecretsError as error:
         secrets_fault = str(error)
-    return Patient(settings, secrets, path, faults, warnings, secrets_fault, _pid(settings.mutt_runtime_dir))
+    return Patient(
+        settings,
+        secrets,
+        path,
+        faults,
+        warnings,
+        secrets_fault,
+        _pid(settings.mutt_runtime_dir),
+        service_credentials(environ) if settings.vault_addr is None else None,
+    )
+
+
+def _hurried(settings: Settings) -> Settings:
+    return settings.model_copy(update=SHORT)
 
 
 def _what_is_right(environ: Mapping[str, str], path: Path, faulty: set[str]) -> Settings:

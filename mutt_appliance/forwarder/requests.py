@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from mutt_appliance.forwarder.holdings import Holdings
 from mutt_appliance.forwarder.jobs import Job, body_of, outcome_of
@@ -24,7 +24,10 @@ STATUS_OF_OUTCOME = {"done": "success", "dead": "dlq", "retry": "error"}
 
 
 class Requests:
-    """Begins requests and puts their results into the holdings that their jobs came from."""
+    """Begins requests and puts their results into the holdings that their jobs came from.
+
+    `may_repeat` is asked before a request is sent a second time, with another key.
+    """
 
     def __init__(
         self,
@@ -32,11 +35,13 @@ class Requests:
         live: LiveSettings,
         sender: Sender,
         metrics: ForwarderMetrics,
+        may_repeat: Callable[[], Awaitable[bool]],
     ) -> None:
         self._child = child
         self._live = live
         self._sender = sender
         self._metrics = metrics
+        self._may_repeat = may_repeat
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures_in_a_row = 0
 
@@ -60,7 +65,7 @@ class Requests:
 
     async def _request(self, jobs: list[Job], holdings: Holdings, on_end: Callable[[], None]) -> None:
         started = time.perf_counter()
-        verdict = await self._sender.post(body_of(jobs, self._live.current))
+        verdict = await self._sender.post(body_of(jobs, self._live.current), self._may_repeat)
         self._metrics.latency.observe(time.perf_counter() - started)
         self._metrics.requests.labels("success" if verdict.kind == "done" else "fail", verdict.reason).inc()
         self._report_health(verdict)

@@ -36,6 +36,7 @@ from mutt_appliance.queueing.shards import (
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import ForwarderMetrics, TlsMetrics
+from mutt_appliance.telemetry.secret_use import KeyUse
 from mutt_appliance.tls.watch import CertificateWatch
 
 log = get_logger("forwarder")
@@ -55,7 +56,8 @@ async def forward(child: Child, metrics: ForwarderMetrics) -> None:
     shards = async_shards(settings, lambda: child.secrets, child.name)
     listening = blocking_client(settings, lambda: child.secrets, child.name)
     live = LiveSettings(settings, listening, KeySpace(settings))
-    sender = Sender(settings, child.secrets.moog_api_key)
+    use = KeyUse("moog_api_key", child.secrets, ours=True)
+    sender = Sender(settings, child.secrets, use)
     certificates = CertificateWatch(child, sender.tls, TlsMetrics())
     app = web.Application()
     add_endpoints(app, settings.mutt_runtime_dir, child.spec.role)
@@ -92,7 +94,7 @@ class Forwarder:
         self._depths = DepthBoard(child, metrics)
         self._certificates = certificates
         self._wake = asyncio.Event()
-        self._requests = Requests(child, live, sender, metrics)
+        self._requests = Requests(child, live, sender, metrics, self._may_repeat)
         self._lanes: list[Lane] = []
         self._first = 0
         self._tokens_at = 0.0
@@ -203,6 +205,18 @@ class Forwarder:
         lane.wake()
         self._wake.set()
 
+    async def _may_repeat(self) -> bool:
+        """Wait for one more request within the rate limit; False when the limiter cannot be asked, or we stop."""
+        while not self._child.stopping.is_set():
+            try:
+                grant = await self._limiter.take(1)
+            except RedisError:
+                return False
+            if grant.granted:
+                return True
+            await asyncio.sleep(grant.wait_ms / 1000)
+        return False
+
     async def _sleep(self) -> None:
         """Until something wakes the loop, or the limiter may be asked again."""
         now = time.monotonic()
@@ -230,7 +244,7 @@ class Forwarder:
     def _reload(self) -> None:
         """SIGHUP: key and certificates may be new; everything else is as it was at the start."""
         try:
-            self._sender.change_key(self._child.secrets.moog_api_key)
+            self._sender.use_secrets(self._child.secrets)
         except ConfigError as error:
             log.error("new key cannot be used, the old one stays", error=str(error))
         else:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
+from collections import Counter
 from http import HTTPStatus
 from typing import Any
 
@@ -24,8 +24,11 @@ from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import now_rfc3339
 from mutt_appliance.queueing.errors import ReplicasMissingError
 from mutt_appliance.queueing.intake import IntakeResult
+from mutt_appliance.secrets import Secrets
+from mutt_appliance.secrets.caller_keys import CallerKeys
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import IngestorMetrics, observe_all
+from mutt_appliance.telemetry.secret_use import KeyUse, Which
 
 log = get_logger("ingestor")
 MAX_CORRELATION_ID_CHARS = 128
@@ -51,13 +54,16 @@ class IngestHandler:
     def __init__(
         self,
         settings: Settings,
-        api_key: str,
+        secrets: Secrets,
+        use: KeyUse,
         doors: Doors,
         metrics: IngestorMetrics,
         accepted: AcceptedCounter,
     ) -> None:
         self._settings = settings
-        self._key = api_key.encode()
+        self._keys = CallerKeys(secrets.ingest_api_key, secrets.ingest_api_key_next)
+        self._use = use
+        self._used: Counter[Which] = Counter()
         self._limits = Limits.of(settings)
         self._doors = doors
         self._metrics = metrics
@@ -70,9 +76,11 @@ class IngestHandler:
         self._latencies: list[float] = []
         self.draining = False
 
-    def use_key(self, api_key: str) -> None:
-        """The key that senders must give from now on."""
-        self._key = api_key.encode()
+    def use_secrets(self, secrets: Secrets) -> None:
+        """The keys of which senders must give one from now on."""
+        self._tell_use()
+        self._use.renew(secrets)
+        self._keys = CallerKeys(secrets.ingest_api_key, secrets.ingest_api_key_next)
 
     async def handle(self, request: web.Request) -> web.Response:
         """The answer to one request; its time is measured from here."""
@@ -100,18 +108,24 @@ class IngestHandler:
         latencies, self._latencies = self._latencies, []
         self._ok.inc(succeeded)
         observe_all(self._metrics.latency, latencies)
+        self._tell_use()
+
+    def _tell_use(self) -> None:
+        for which, count in self._used.items():
+            self._use.used(which, count)
+        self._used.clear()
 
     async def _take(self, request: web.Request, correlation_id: str) -> tuple[Admission, IntakeResult]:
         if self.draining:
             raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "MUTT is stopping: try again")
-        if not hmac.compare_digest(
-            request.headers.get("X-API-KEY", "").encode("utf-8", "replace"), self._key
-        ):
+        which = self._keys.which(request.headers.get("X-API-KEY", ""))
+        if which is None:
             raise Rejection(
                 HTTPStatus.UNAUTHORIZED,
                 "unauthorized",
                 "X-API-KEY is missing or not the INGEST_API_KEY of this appliance",
             )
+        self._used[which] += 1
         parsed, may_hold_nul = await self._read(request)
         admission = admit(parsed, self._limits, correlation_id, now_rfc3339(), may_hold_nul)
         result = await self._queue(admission)

@@ -16,6 +16,7 @@ from mutt_appliance.process import Child, look_less_for_cycles
 from mutt_appliance.queueing.shards import async_shards, close_all
 from mutt_appliance.telemetry.endpoints import BACKLOG, add_endpoints
 from mutt_appliance.telemetry.metrics import IngestorMetrics, TlsMetrics
+from mutt_appliance.telemetry.secret_use import KeyUse
 from mutt_appliance.tls.inventory import ingest_door
 from mutt_appliance.tls.live import open_door
 from mutt_appliance.tls.watch import CertificateWatch
@@ -36,7 +37,8 @@ async def _serve(child: Child) -> None:
     accepted = AcceptedCounter(shards.home)
     doors = Doors(shards, settings)
     upkeep = Upkeep(child, shards.home, doors, accepted)
-    handler = IngestHandler(settings, child.secrets.ingest_api_key, doors, metrics, accepted)
+    use = KeyUse("ingest_api_key", child.secrets)
+    handler = IngestHandler(settings, child.secrets, use, doors, metrics, accepted)
     tls = TlsMetrics()
     door = open_door(ingest_door(settings), tls)
     certificates = CertificateWatch(child, door, tls)
@@ -60,7 +62,7 @@ async def _serve(child: Child) -> None:
     stopping = asyncio.Event()
 
     def reload() -> None:
-        handler.use_key(child.secrets.ingest_api_key)
+        handler.use_secrets(child.secrets)
         certificates.reload()
 
     child.bind_loop(asyncio.get_running_loop(), stopping.set, reload)

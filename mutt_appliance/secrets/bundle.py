@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Self
+
+NEXT = "_next"
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,17 @@ class Secrets:
     redis_pass_next: str = field(default="", repr=False)
     db_pass_next: str = field(default="", repr=False)
     redis_sentinel_pass_next: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> Self:
+        """Out of values by the names of the variables (INGEST_API_KEY …); others are left alone."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name.lower(): value for name, value in values.items() if name.lower() in known})
+
+    def both(self, name: str) -> tuple[str, str]:
+        """The current and the next value of `name` ("redis_pass"), empty where there is none."""
+        return getattr(self, name), getattr(self, name + NEXT)
+
+
+NAMES = tuple(field.name for field in fields(Secrets) if not field.name.endswith(NEXT))
+"""Each secret once, without its `…_next`."""

@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import secrets as random_source
 import stat
-from dataclasses import fields
 from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
 
 from mutt_appliance.secrets.bundle import Secrets
+from mutt_appliance.secrets.errors import SecretsError
 
 GENERATED = ("INGEST_API_KEY", "MOOG_API_KEY", "WEBUI_API_KEY")
 KEY_BYTES = 32
-
-
-class SecretsError(Exception):
-    """The secrets file cannot be used; the text names the file and the way out, never a value."""
 
 
 def load_secrets_file(path: Path) -> Secrets:
@@ -29,13 +25,13 @@ def load_secrets_file(path: Path) -> Secrets:
     try:
         if path.exists():
             _refuse_if_readable_by_others(path)
-        values = _read(path)
+        values = read_lines(path)
         missing = [name for name in GENERATED if not values.get(name)]
         if missing:
             made = {name: random_source.token_urlsafe(KEY_BYTES) for name in missing}
             _append(path, made)
             # Two appliances may start on one file at once: what the file says counts.
-            values = _read(path)
+            values = read_lines(path)
     except OSError as error:
         raise SecretsError(
             f"MUTT_SECRETS_FILE={path}: cannot be used: {error.strerror}: "
@@ -45,15 +41,14 @@ def load_secrets_file(path: Path) -> Secrets:
         raise SecretsError(
             f"MUTT_SECRETS_FILE={path}: is not UTF-8 text: write KEY=value lines into it"
         ) from error
-    known = {field.name for field in fields(Secrets)}
-    return Secrets(**{name.lower(): value for name, value in values.items() if name.lower() in known})
+    return Secrets.of(values)
 
 
 def read_secrets_file(path: Path) -> Secrets:
     """Read the secrets that are there; nothing is made or written. Raises SecretsError."""
     try:
         _refuse_if_readable_by_others(path)
-        values = _read(path)
+        return Secrets.of(read_lines(path))
     except OSError as error:
         raise SecretsError(
             f"MUTT_SECRETS_FILE={path}: cannot be read: {error.strerror}: "
@@ -63,8 +58,6 @@ def read_secrets_file(path: Path) -> Secrets:
         raise SecretsError(
             f"MUTT_SECRETS_FILE={path}: is not UTF-8 text: write KEY=value lines into it"
         ) from error
-    known = {field.name for field in fields(Secrets)}
-    return Secrets(**{name.lower(): value for name, value in values.items() if name.lower() in known})
 
 
 def _refuse_if_readable_by_others(path: Path) -> None:
@@ -75,8 +68,11 @@ def _refuse_if_readable_by_others(path: Path) -> None:
         )
 
 
-def _read(path: Path) -> dict[str, str]:
-    """First value of each name: a key that another process added at the same time does not replace ours."""
+def read_lines(path: Path) -> dict[str, str]:
+    """KEY=value lines; the first value of each name, so that a key that another process added does not replace ours.
+
+    Raises OSError and UnicodeDecodeError; a file that is not there has no lines.
+    """
     if not path.exists():
         return {}
     values: dict[str, str] = {}

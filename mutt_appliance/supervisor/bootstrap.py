@@ -15,6 +15,7 @@ from setproctitle import setproctitle
 from mutt_appliance.config.faults import EXIT_CONFIG, ConfigError
 from mutt_appliance.process import Child, ChildSpec
 from mutt_appliance.secrets import Secrets, SecretsError
+from mutt_appliance.supervisor.no_dump import leave_no_dump
 from mutt_appliance.supervisor.parent_death import die_with_parent
 from mutt_appliance.telemetry.logs import configure_logging, get_logger
 from mutt_appliance.telemetry.metrics import enable_pool_metrics
@@ -30,6 +31,7 @@ def run_child(spec: ChildSpec, module: str) -> None:
     Exits with 0 when `run` returns, with 78 on a fault of the configuration or the secrets, else 1.
     """
     die_with_parent(spec.parent_pid, signal.SIGKILL)
+    leave_no_dump()
     if spec.output is not None:
         for stream in (1, 2):
             os.dup2(spec.output.fileno(), stream)

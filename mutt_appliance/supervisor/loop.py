@@ -19,6 +19,7 @@ from mutt_appliance.control.desk import Desk
 from mutt_appliance.control.server import ControlServer
 from mutt_appliance.process import ChildSpec
 from mutt_appliance.secrets import Secrets
+from mutt_appliance.secrets.source import Source
 from mutt_appliance.supervisor.activation import Activated
 from mutt_appliance.supervisor.embedded import embedded_members
 from mutt_appliance.supervisor.folders import make_data_folder, make_runtime_folders
@@ -35,6 +36,7 @@ from mutt_appliance.supervisor.status_line import Standing, status_line
 from mutt_appliance.supervisor.workers import SpecFactory, WorkerMember
 from mutt_appliance.telemetry.health import forget
 from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.source_health import SourceBoard
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # A signal to the whole process group may reach us twice (once from the loader of a one-file
@@ -53,8 +55,8 @@ class Supervisor:
     """Supervises the processes of `pools`, and the stores in embedded mode.
 
     The constructor makes folders, takes the pid file and binds the sockets; it raises ConfigError
-    or ProgramError. `reload` gives settings and secrets as they are now; it may raise. All methods
-    belong to the thread of `run`; others reach it through `desk`.
+    or ProgramError. `reload` gives settings and secrets as they are now; it may raise. `source` may bring
+    other secrets at any time. All methods belong to the thread of `run`; others reach it through `desk`.
     """
 
     def __init__(
@@ -65,10 +67,13 @@ class Supervisor:
         reload: Reload,
         notifier: Notifier | None = None,
         activated: Activated | None = None,
+        source: Source | None = None,
     ) -> None:
         self._settings = settings
         self._secrets = secrets
         self._read_again = reload
+        self.source = source
+        self._source_board = SourceBoard(settings.mutt_runtime_dir)
         self._log = get_logger("supervisor.loop")
         self._selector = selectors.DefaultSelector()
         self._notifier = notifier or Notifier()
@@ -117,6 +122,8 @@ class Supervisor:
         self._log.info("supervisor started", run_id=self.run_id, children=len(self.members))
         try:
             self._control.start()
+            if self.source is not None:
+                self.source.watch(self._wake)
             self._start_what_may(time.monotonic())
             while not self._finished():
                 self._turn()
@@ -140,6 +147,7 @@ class Supervisor:
         while self._pending:
             self._on_signal(self._pending.pop(0))
         self.desk.serve()
+        self._take_news()
         now = time.monotonic()
         for member in self.members:
             member.turn(now)
@@ -213,6 +221,11 @@ class Supervisor:
             self._killed = True
             for member in self.members:
                 member.kill(now)
+
+    @property
+    def secrets(self) -> Secrets:
+        """Those that processes are started with now."""
+        return self._secrets
 
     @property
     def stopping(self) -> bool:
@@ -292,6 +305,8 @@ class Supervisor:
             this.error = str(error)
         else:
             self._adopt(settings, secrets, this)
+            if self.source is not None:
+                this.asked_source = self.source.ask()
         for member in self.members:
             if isinstance(member, WorkerMember) and member.confirms_reload and member.pid is not None:
                 this.pids[member.name] = member.pid
@@ -323,17 +338,35 @@ class Supervisor:
             self._log.warning(
                 "reload: settings changed; they take effect when MUTT is restarted", settings=changed
             )
-        renewed = secrets != self._secrets
+        this.changed_settings, this.secrets_changed = changed, self._renew(secrets)
+        self._log.info("reload: done", secrets_changed=this.secrets_changed)
+
+    def _renew(self, secrets: Secrets) -> bool:
+        """Hand other secrets to the processes, which take them at their next SIGHUP; True if they are others."""
+        if secrets == self._secrets:
+            return False
         self._secrets = secrets
-        if renewed:
+        for member in self.members:
+            if isinstance(member, WorkerMember):
+                member.give_secrets(secrets)
+        return True
+
+    def _take_news(self) -> None:
+        """Secrets that the source found to have changed: as a reload, but of secrets only."""
+        for news in self.source.take() if self.source is not None else ():
+            renewed = self._renew(news.secrets)
+            if self.round is not None:
+                self.round.source_answered(news.answers, news.error, renewed=renewed)
+            if not renewed:
+                continue
+            self._log.info("secrets renewed without a reload")
             for member in self.members:
-                if isinstance(member, WorkerMember):
-                    member.give_secrets(secrets)
-        this.changed_settings, this.secrets_changed = changed, renewed
-        self._log.info("reload: done", secrets_changed=renewed)
+                if isinstance(member, WorkerMember) and member.process is not None:
+                    member.process.send(signal.SIGHUP)
 
     def _tell(self, now: float) -> None:
         self._notifier.alive(now)
+        trouble = self._tell_of_source()
         if self._stopping_since is not None:
             left = sum(member.machine.alive for member in self.members)
             self._say(f"Stopping: {left} processes left")
@@ -342,11 +375,20 @@ class Supervisor:
                 self._notifier.extend(2 * DRAIN_NOTICE_SECS)
             return
         pipeline = next((m.reports["pipeline"] for m in self.members if "pipeline" in m.reports), None)
-        self._say(status_line([Standing.of(member) for member in self.members], pipeline))
+        line = status_line([Standing.of(member) for member in self.members], pipeline)
+        self._say(f"{line}; secrets: {trouble}" if trouble else line)
         if not self.ready and all(m.machine.serves or m.held for m in self.members):
             self.ready = True
             self._notifier.ready()
             self._log.info("every process serves", seconds=round(now - self._started_at, 2))
+
+    def _tell_of_source(self) -> str:
+        """Have the web UI know, for /health and /metrics, how the source of secrets is; what is wrong with it."""
+        if self.source is None:
+            return ""
+        state = self.source.state
+        self._source_board.tell(state)
+        return "" if state.ok else state.detail
 
     def _say(self, words: str) -> None:
         self.status_line = words

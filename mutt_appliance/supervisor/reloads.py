@@ -38,7 +38,10 @@ class Answer:
 
 @dataclass
 class Round:
-    """Reload `number`. `pids` are those asked, by name; `error` is what was wrong with the configuration."""
+    """Reload `number`. `pids` are those asked, by name; `error` is what was wrong with the configuration.
+
+    `asked_source` is the number of the question to the source of secrets that is not answered yet.
+    """
 
     number: int
     pids: dict[str, int]
@@ -46,13 +49,14 @@ class Round:
     error: str = ""
     changed_settings: list[str] = field(default_factory=list)
     secrets_changed: bool = False
+    asked_source: int | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
     done_told: bool = False
 
     @property
     def done(self) -> bool:
-        """True when each process has answered, or will not."""
-        return len(self.answers) == len(self.pids)
+        """True when each process and the source of secrets have answered, or will not."""
+        return len(self.answers) == len(self.pids) and self.asked_source is None
 
     @property
     def ok(self) -> bool:
@@ -61,12 +65,24 @@ class Round:
 
     def look(self, members: Iterable[Asked], now: float) -> None:
         """Take the answers that have come."""
+        if self.asked_source is not None and now >= self.deadline:
+            self.source_answered(
+                self.asked_source, f"the source of secrets gave no answer within {RELOAD_TIMEOUT_SECS:g} s"
+            )
         at_hand = {member.name: member for member in members}
         for name, pid in self.pids.items():
             if name not in self.answers:
                 answer = self._answer(name, pid, at_hand.get(name), now)
                 if answer is not None:
                     self.answers[name] = answer
+
+    def source_answered(self, number: int, error: str, *, renewed: bool = False) -> None:
+        """The source of secrets has answered question `number` and those before."""
+        if self.asked_source is None or number < self.asked_source:
+            return
+        self.asked_source = None
+        self.secrets_changed = self.secrets_changed or renewed
+        self.error = self.error or error
 
     def _answer(self, name: str, pid: int, member: Asked | None, now: float) -> Answer | None:
         report = member.reports.get("reload", {}) if member is not None else {}

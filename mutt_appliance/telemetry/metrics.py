@@ -295,3 +295,46 @@ class TlsMetrics:
             ["result", "reason"],
             registry=None,
         )
+
+
+class ApiKeyMetrics:
+    """On the port of each role that takes, or gives, an API key; `secret` is its name as in `Secrets`."""
+
+    def __init__(self) -> None:
+        self.used = Counter(
+            "mutt_secrets_used_total",
+            "Requests made with this value of an API key (which: current|next)",
+            ["secret", "which"],
+            registry=None,
+        )
+        self.last_used = Gauge(
+            "mutt_secrets_last_used_timestamp_seconds",
+            "When this value of an API key was last used, 0 for never (which: current|next)",
+            ["secret", "which"],
+            multiprocess_mode="max",
+            registry=None,
+        )
+
+
+class SourceMetrics:
+    """:8090/metrics, for the source of secrets."""
+
+    def __init__(self) -> None:
+        self.vault_up = Gauge(
+            "mutt_vault_up",
+            "1 when Vault gave the secrets at the last look",
+            multiprocess_mode="max",
+            registry=None,
+        )
+        self.token_ttl = Gauge(
+            "mutt_vault_token_ttl_seconds",
+            "What is left of the Vault token",
+            multiprocess_mode="max",
+            registry=None,
+        )
+        self.version = Gauge(
+            "mutt_secrets_version",
+            "Version in Vault of the secrets in use, 0 for another source",
+            multiprocess_mode="max",
+            registry=None,
+        )

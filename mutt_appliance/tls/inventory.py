@@ -53,9 +53,10 @@ INVENTORY = (
     Entry("redis_client", "redis_client_cert_path", "redis_client_key_path", used=_redis),
     Entry("db_ca", "db_tls_ca_cert_path", used=_database),
     Entry("db_client", "db_tls_client_cert_path", "db_tls_client_key_path", used=_database),
+    Entry("vault_ca", "vault_ca_cert_path", used=lambda settings: settings.vault_addr is not None),
 )
-# Clients of a store read their files at each connection; one role tells of them for all.
-STORE_LABELS = ("redis_ca", "redis_client", "db_ca", "db_client")
+# Clients of a store (and the supervisor, of Vault) read their files at each connection; one role tells of them.
+STORE_LABELS = ("redis_ca", "redis_client", "db_ca", "db_client", "vault_ca")
 # What a process of ours cannot start without.
 OWN_LABELS = ("ingest", "ingest_client_ca", "webui", "moog_ca", "moog_client")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mutt_appliance.process import Child
 from mutt_appliance.store.api_keys import all_keys
+from mutt_appliance.telemetry.secret_use import BOTH, KeyUse
 from mutt_appliance.webui.access import ADMINISTRATOR, Person, Role, key_digest
 from mutt_appliance.webui.stores import Stores
 
@@ -29,8 +30,9 @@ class Holder:
 class KeyRing:
     """WEBUI_API_KEY, and the named keys of the database as they were a moment ago."""
 
-    def __init__(self, child: Child, stores: Stores) -> None:
+    def __init__(self, child: Child, stores: Stores, use: KeyUse) -> None:
         self._child = child
+        self._use = use
         self._stores = stores
         self._by_digest: dict[bytes, Holder] = {}
         self._by_name: dict[str, Holder] = {}
@@ -40,24 +42,35 @@ class KeyRing:
     async def holder(self, key: str) -> Holder | None:
         """Who has that key; raises StoreUnavailable when only the database could tell."""
         digest = key_digest(key)
-        administrator = self._administrator()
-        if hmac.compare_digest(digest, administrator.digest):
-            return administrator
+        administrators = self._administrators()
+        matches = [hmac.compare_digest(digest, each.digest) for each in administrators]
+        if key and any(matches):
+            return self.used(administrators[matches.index(True)])
         await self._refresh(FRESH_SECS)
         if digest not in self._by_digest:
             await self._refresh(UNKNOWN_SECS)
         return self._by_digest.get(digest)
 
-    async def named(self, name: str) -> Holder | None:
-        """Who has that name; raises StoreUnavailable when only the database could tell."""
+    async def named(self, name: str) -> list[Holder]:
+        """Who has that name, once with each of their keys; raises StoreUnavailable as `holder` does."""
         if name == ADMINISTRATOR:
-            return self._administrator()
+            return self._administrators()
         await self._refresh(FRESH_SECS)
-        return self._by_name.get(name)
+        return [self._by_name[name]] if name in self._by_name else []
 
-    def _administrator(self) -> Holder:
-        # Asked for each time: a reload may have brought a new one.
-        return Holder(Person(ADMINISTRATOR, Role.ADMIN), key_digest(self._child.secrets.webui_api_key))
+    def used(self, holder: Holder) -> Holder:
+        """Note that this key, or a session that began with it, was used: an old WEBUI_API_KEY that is can't go yet."""
+        if holder.person.name == ADMINISTRATOR:
+            digests = [each.digest for each in self._administrators()]
+            if holder.digest in digests:
+                self._use.used(BOTH[digests.index(holder.digest)])
+        return holder
+
+    def _administrators(self) -> list[Holder]:
+        """One, during a rotation two: current and next."""
+        # Asked for each time: a reload may have brought new ones.
+        keys = self._child.secrets.both("webui_api_key")
+        return [Holder(Person(ADMINISTRATOR, Role.ADMIN), key_digest(key)) for key in keys if key]
 
     async def _refresh(self, older_than_secs: float) -> None:
         async with self._reading:

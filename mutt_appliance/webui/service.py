@@ -14,7 +14,9 @@ from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.shards import AsyncShard
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import TlsMetrics, WebuiMetrics
+from mutt_appliance.telemetry.metrics import SourceMetrics, TlsMetrics, WebuiMetrics
+from mutt_appliance.telemetry.secret_use import KeyUse
+from mutt_appliance.telemetry.source_health import source_health
 from mutt_appliance.tls.inventory import webui_door
 from mutt_appliance.tls.live import open_door
 from mutt_appliance.tls.watch import CertificateWatch
@@ -86,7 +88,9 @@ class Webui:
         self._child = child
         self.metrics = WebuiMetrics()
         self.stores = Stores(child, self.metrics)
-        self.keyring = KeyRing(child, self.stores)
+        self._use = KeyUse("webui_api_key", child.secrets)
+        self._source_metrics = SourceMetrics()
+        self.keyring = KeyRing(child, self.stores, self._use)
         self.sessions = Sessions(self.stores, self.keyring)
 
     async def status(self, request: web.Request) -> web.Response:
@@ -121,11 +125,6 @@ class Webui:
             await asyncio.sleep(PROBE_AWAY_SECS if away else PROBE_INTERVAL_SECS)
             await self.probe()
 
-    def reload(self) -> None:
-        """SIGHUP: passwords may be new."""
-        self.stores.use_secrets(self._child.secrets)
-        log.info("reloaded")
-
     async def tell(self) -> None:
         """Report the pipeline to the supervisor, who has no Redis of its own, for systemd's status line."""
         self._child.report("pipeline", **summary(await self._state()))
@@ -139,6 +138,7 @@ class Webui:
         await self.stores.look_at_database()
         trouble = self.stores.database_trouble
         self._note("database", trouble is None, trouble or "ok")
+        self._look_at_source()
 
     async def _probe_redis(self, shard: AsyncShard) -> None:
         settings, component = self._child.settings, shard.component("redis")
@@ -149,6 +149,23 @@ class Webui:
             self._note(component, False, f"{settings.redis_where} does not answer: {type(error).__name__}")
         else:
             self._note(component, True, "ok")
+
+    def _look_at_source(self) -> None:
+        """The supervisor, who has no port of its own, writes how the source of secrets is."""
+        told = source_health(self._child.settings.mutt_runtime_dir, time.time())
+        if told is None:
+            return
+        self._note("secrets", told.ok, told.detail)
+        self._source_metrics.version.set(told.version)
+        if told.kind == "vault":
+            self._source_metrics.vault_up.set(1 if told.ok else 0)
+            self._source_metrics.token_ttl.set(max(0.0, told.token_ends_at - time.time()))
+
+    def reload(self) -> None:
+        """SIGHUP: secrets may be new. The ring of keys looks at them each time."""
+        self.stores.use_secrets(self._child.secrets)
+        self._use.renew(self._child.secrets)
+        log.info("reloaded")
 
     def _note(self, component: str, ok: bool, detail: str) -> None:
         if self._child.health.set(component, ok, detail):

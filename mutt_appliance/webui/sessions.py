@@ -90,9 +90,11 @@ class Sessions:
             if take_notice:
                 pipe.hdel(self._key(token), "notice")
             (name, proof, notice), *_ = await pipe.execute()
-        holder = await self._keyring.named(text(name)) if name else None
-        if holder is None or not hmac.compare_digest(text(proof), _proof(token, holder.digest)):
+        holders = await self._keyring.named(text(name)) if name else []
+        matches = [hmac.compare_digest(text(proof), _proof(token, each.digest)) for each in holders]
+        if not any(matches):
             return None
+        holder = self._keyring.used(holders[matches.index(True)])
         return Session(token, holder.person, text(notice) if notice else None)
 
     async def leave_notice(self, session: Session, notice: str) -> None:

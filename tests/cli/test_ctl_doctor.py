@@ -21,7 +21,9 @@ from mutt_appliance.doctor.outside import check_moogsoft
 from mutt_appliance.doctor.patient import Patient, examine
 from mutt_appliance.doctor.running import run_checks
 from tests.conftest import MakeSettings, Stores
+from tests.support.certificates import Authority
 from tests.support.line import Line, running_line
+from tests.support.vault import VaultStub, variables
 from tests.support.waiting import free_port
 
 STATUSES = {"ok", "warning", "error", "n/a"}
@@ -144,6 +146,40 @@ def test_a_secrets_file_that_others_can_read_is_an_error(down: dict[str, str]) -
     result = doctor(down, "--json")
     assert by_id(result)["secrets.file"]["advice"] == f"chmod 0600 {path}"
     assert "visible-key-of-a-test" not in result.output
+
+
+def test_vault_is_asked_for_its_health_and_the_login_is_tried(down: dict[str, str], tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    with VaultStub(certificate=ours.issue("vault", "127.0.0.1")) as vault:
+        vault.put({"INGEST_API_KEY": "planted-in-vault", "WEBUI_API_KEY": "w"})
+        given = {**down, **variables(vault, vault.access(), tmp_path), "VAULT_CA_CERT_PATH": str(ours.ca)}
+        result = doctor(given, "--json")
+        found = by_id(result)
+        names = ("vault.health", "secrets.secret_id", "secrets.login", "secrets.keys")
+        assert {name: found[name]["status"] for name in names} == dict.fromkeys(names, "ok")
+        assert "planted-in-vault" not in result.output
+        found = by_id(doctor({**given, "VAULT_CA_CERT_PATH": ""}, "--json"))
+        assert found["vault.health"]["status"] == found["secrets.login"]["status"] == "error"
+        vault.revoke_secret_ids()
+        assert "refused" in by_id(doctor(given, "--json"))["secrets.login"]["seen"]
+
+
+def test_a_wrapping_token_is_not_used_up_by_looking(down: dict[str, str], tmp_path: Path) -> None:
+    with VaultStub() as vault:
+        vault.put({"INGEST_API_KEY": "i", "WEBUI_API_KEY": "w"})
+        given = variables(vault, vault.access(), tmp_path, vault.wrapped_secret_id())
+        found = by_id(doctor({**down, **given, "VAULT_SECRET_ID_WRAPPED": "true"}, "--json"))
+        assert (found["vault.health"]["status"], found["secrets.login"]["status"]) == ("ok", "n/a")
+        assert vault.count("POST sys/wrapping/unwrap 200") == 0
+        Path(given["VAULT_SECRET_ID_FILE"]).chmod(0o644)
+        assert by_id(doctor({**down, **given}, "--json"))["secrets.secret_id"]["status"] == "error"
+
+
+def test_credentials_of_systemd_are_looked_at(down: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "INGEST_API_KEY").write_text("i")
+    found = by_id(doctor({**down, "CREDENTIALS_DIRECTORY": str(tmp_path)}, "--json"))
+    assert found["secrets.credentials"]["status"] == "ok"
+    assert "no WEBUI_API_KEY" in found["secrets.keys"]["seen"]
 
 
 def test_stores_that_are_away_are_errors_in_words(down: dict[str, str]) -> None:

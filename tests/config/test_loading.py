@@ -289,10 +289,6 @@ def test_no_setting_turns_the_verification_of_certificates_off() -> None:
     assert switches == {"redis_tls_enabled", "redis_sentinel_tls_enabled", "db_tls_enabled"}
 
 
-def test_vault_is_refused_rather_than_ignored() -> None:
-    assert "MUTT_SECRETS_FILE" in faults(VAULT_ADDR="https://vault:8200")["VAULT_ADDR"]
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -321,3 +317,14 @@ def test_a_client_certificate_without_tls_is_refused() -> None:
     paths = {"DB_TLS_CLIENT_CERT_PATH": "/etc/c.pem", "DB_TLS_CLIENT_KEY_PATH": "/etc/c.key"}
     found = faults(DB_HOST="db1", DB_TLS_ENABLED="false", **paths)
     assert "DB_TLS_ENABLED=true" in found["DB_TLS_CLIENT_CERT_PATH"]
+
+
+def test_vault_needs_a_role_id() -> None:
+    assert "is not set, but VAULT_ADDR is" in faults(VAULT_ADDR="https://vault:8200")["VAULT_ROLE_ID"]
+
+
+@pytest.mark.parametrize("address", ["http://vault:8200", "http://10.0.0.1:8200"])
+def test_vault_without_tls_is_refused_unless_it_is_on_this_machine(address: str) -> None:
+    assert "unencrypted" in faults(VAULT_ADDR=address, VAULT_ROLE_ID="r")["VAULT_ADDR"]
+    local = {"VAULT_ADDR": "http://127.0.0.1:8200", "VAULT_ROLE_ID": "r", "MOOG_WEBHOOK_URL": "http://moog/"}
+    assert load(local).settings.vault_addr == "http://127.0.0.1:8200"

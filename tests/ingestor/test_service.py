@@ -96,6 +96,29 @@ def test_a_key_that_a_reload_brought_is_the_one_that_counts(ingestor: Ingestor) 
     assert ingestor.post(json.dumps(EVENT)).status_code == 401
 
 
+def test_in_a_rotation_both_keys_are_taken_and_each_use_is_counted(ingestor: Ingestor) -> None:
+    ingestor.child.secrets = Secrets(ingest_api_key="old", ingest_api_key_next="new")
+    ingestor.child.request_reload()
+
+    def status(key: str) -> int:
+        return ingestor.post(json.dumps(EVENT), headers={"X-API-KEY": key}).status_code
+
+    wait_until(lambda: status("new") == 200, message="the next key is taken")
+    assert [status(key) for key in ("old", "new", "new", "")] == [200, 200, 200, 401]
+    wait_until(
+        lambda: all(
+            f'mutt_secrets_used_total{{secret="ingest_api_key",which="{which}"}} {count}'
+            in ingestor.session.get(f"{ingestor.url}/metrics", timeout=20).text
+            for which, count in (("current", "1.0"), ("next", "3.0"))
+        ),
+        message="the uses are counted",
+    )
+    ingestor.child.secrets = Secrets(ingest_api_key="new")
+    ingestor.child.request_reload()
+    wait_until(lambda: status("old") == 401, message="the old key is refused")
+    assert status("new") == 200
+
+
 def test_gzip_and_ndjson_in_one(ingestor: Ingestor, client: redis.Redis, settings: Settings) -> None:
     body = "\n".join(json.dumps(EVENT) for _ in range(500))
     answer = ingestor.post(gzip.compress(body.encode()), headers={"Content-Encoding": "gzip"})

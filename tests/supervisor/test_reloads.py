@@ -70,3 +70,24 @@ def test_with_nobody_asked_it_is_done_and_a_faulty_configuration_fails_it() -> N
     assert Round(1, {}, 0).done
     assert Round(1, {}, 0).ok
     assert not Round(1, {}, 0, error="REDIS_PORT=x").ok
+
+
+def test_a_source_of_secrets_that_was_asked_must_answer_too() -> None:
+    member, this = begun()
+    this.asked_source = 4
+    member.answers(3)
+    this.look([member], 1)
+    assert not this.done
+    this.source_answered(3, "the answer to an earlier question")
+    assert not this.done
+    this.source_answered(5, "", renewed=True)
+    assert (this.done, this.ok, this.secrets_changed) == (True, True, True)
+
+
+def test_a_source_of_secrets_that_does_not_answer_fails_the_round() -> None:
+    member, this = begun()
+    this.asked_source = 1
+    member.answers(3)
+    this.look([member], RELOAD_TIMEOUT_SECS)
+    assert (this.done, this.ok) == (True, False)
+    assert "source of secrets gave no answer" in this.error

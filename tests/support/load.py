@@ -94,10 +94,10 @@ def traffic(seed: int, first: int = 0) -> Iterator[Offered]:
 class Load:
     """A sender in a thread of its own: batches and single events at given rates, in any number of requests at once.
 
-    A request that is not answered with 2xx is sent again, with the same ids, until it is: through the next of
-    `more_urls`, if there are any. `refused` has what
-    can never be right: a 4xx, a 500, or an answer that does not account for every event. Of several loads on one
-    appliance each has numbers of its own from `first` on; with `only` a load has the hosts that this is true for.
+    `api_key` may be changed at any time. A request that is not answered with 2xx is sent again, with the same
+    ids, until it is: through the next of `more_urls`, if there are any. `refused` has what can never be right: a
+    4xx, a 500, or an answer that does not account for every event. Of several loads on one appliance each has
+    numbers of its own from `first` on; with `only` a load has the hosts that this is true for.
     """
 
     url: str
@@ -150,7 +150,7 @@ class Load:
         started = time.monotonic()
         waiting: asyncio.Queue[list[Offered]] = asyncio.Queue()
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_SECS)
-        async with aiohttp.ClientSession(timeout=timeout, headers={"X-API-KEY": self.api_key}) as session:
+        async with aiohttp.ClientSession(timeout=timeout) as session:
             senders = [asyncio.create_task(self._send_all(session, waiting)) for _ in range(self.senders)]
             await self._offer(waiting)
             joined = asyncio.create_task(waiting.join())
@@ -205,7 +205,7 @@ class Load:
         self, session: aiohttp.ClientSession, group: list[Offered], body: bytes, url: str
     ) -> bool:
         try:
-            async with session.post(url, data=body) as response:
+            async with session.post(url, data=body, headers={"X-API-KEY": self.api_key}) as response:
                 text = await response.read()
                 self.answers[str(response.status)] += 1
                 if response.status != 200:
