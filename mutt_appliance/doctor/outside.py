@@ -16,6 +16,7 @@ from mutt_appliance.doctor.findings import Finding
 from mutt_appliance.doctor.patient import Patient
 from mutt_appliance.tls.inventory import webhook_files
 from mutt_appliance.tls.live import ClientTls
+from mutt_appliance.tls.trust import client_context
 
 CONNECT_SECS = 2.0
 VAULT_HEALTH_PATH = "/v1/sys/health"
