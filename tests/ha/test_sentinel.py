@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.failover import CUT_OFF, FROZEN, KILLED, PLANNED, WHOLE_SECS, Scene, Trouble, scene
-from tests.support.ledger import faults, lost, summary
+from tests.support.ledger import Books, faults, lost, summary
 from tests.support.redis_ha import MASTER, REDIS_PORT, SENTINEL_PORT
 from tests.support.waiting import wait_until
 
@@ -49,45 +49,34 @@ def denied(play: Scene) -> list[str]:
     return entries
 
 
+def strike(play: Scene, trouble: Trouble, what: str) -> Books:
+    """Strike TIMES times, go through the books; nobody may have died meanwhile."""
+    children = play.appliance.children()
+    for _ in range(TIMES):
+        play.fail(trouble)
+        wait_until(play.ha.whole, WHOLE_SECS, play.ha.log_tails())
+    books = play.finish()
+    report(f"{MASTER} {trouble.name} {TIMES} times, {what}", play, summary(books) | {"lost": lost(books)})
+    assert play.appliance.children() == children
+    return books
+
+
 @pytest.mark.ha
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "trouble", [KILLED, FROZEN, CUT_OFF, PLANNED], ids=lambda t: t.name.replace(" ", "-")
-)
+@pytest.mark.parametrize("trouble", [KILLED, FROZEN, CUT_OFF, PLANNED], ids=name)
 def test_nothing_answered_is_lost_in_five_failovers(trouble: Trouble) -> None:
     with scene(SAFE, 1) as play:
-        children = play.appliance.children()
-        for _ in range(TIMES):
-            play.fail(trouble)
-            wait_until(play.ha.whole, WHOLE_SECS, play.ha.log_tails())
-        books = play.finish()
-        report(
-            f"{MASTER} {trouble.name} {TIMES} times, with WAIT", play, summary(books) | {"lost": lost(books)}
-        )
-        assert faults(books) == []
-        assert play.appliance.children() == children
+        assert faults(strike(play, trouble, "with WAIT")) == []
         assert denied(play) == []
 
 
 @pytest.mark.ha
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "trouble", [KILLED, FROZEN, CUT_OFF, PLANNED], ids=lambda t: t.name.replace(" ", "-")
-)
+@pytest.mark.parametrize("trouble", [KILLED, FROZEN, CUT_OFF, PLANNED], ids=name)
 def test_what_five_failovers_lose_without_wait_is_counted(trouble: Trouble) -> None:
     with scene(UNSAFE, 2) as play:
-        children = play.appliance.children()
-        for _ in range(TIMES):
-            play.fail(trouble)
-            wait_until(play.ha.whole, WHOLE_SECS, play.ha.log_tails())
-        books = play.finish()
-        report(
-            f"{MASTER} {trouble.name} {TIMES} times, without WAIT",
-            play,
-            summary(books) | {"lost": lost(books)},
-        )
+        books = strike(play, trouble, "without WAIT")
         assert [fault for fault in faults(books) if "alerts" in fault] == []
-        assert play.appliance.children() == children
 
 
 @pytest.mark.parametrize("trouble", [KILLED, PLANNED], ids=name)

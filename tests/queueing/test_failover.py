@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import shutil
 import threading
 import time
@@ -73,6 +74,18 @@ def test_blocking_clients_follow_a_planned_failover(ha: SmallHa) -> None:
 
         wait_until(arrives, LEFT_SECS, "writes go to the new master")
     client.close()
+
+
+def test_the_look_for_another_master_ends_with_the_client(ha: SmallHa) -> None:
+    def looking() -> bool:
+        return any(thread.name == "redis-master" for thread in threading.enumerate())
+
+    client = blocking_client(settings_of(ha), Secrets(), "test")
+    client.ping()
+    assert looking()
+    del client
+    gc.collect()
+    wait_until(lambda: not looking(), 5, "nobody looks any more")
 
 
 def test_a_blocking_pop_on_a_frozen_master_ends_soon_after_the_failover(ha: SmallHa) -> None:

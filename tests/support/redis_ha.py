@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,6 +35,8 @@ USERS = ("mutt", "replica", "sentinel", "peer", "admin")
 # RFC 2544 keeps 198.18.0.0/15 for tests; each set of machines takes a /24 of it.
 _networks = itertools.count(os.getpid() % 200)
 READY_SECS = 30.0
+ASK_AGAIN_SECS = 10.0
+FAIL_OVER_SECS = 60.0
 
 
 def password(user: str) -> str:
@@ -259,8 +263,21 @@ class RedisHa:
         return True
 
     def fail_over(self) -> None:
-        """A planned failover, as an administrator would ask for it on one of the Sentinels' hosts."""
-        self.ask(self.machines[0], SENTINEL_PORT, "SENTINEL", "FAILOVER", MASTER)
+        """A planned failover, as an administrator asks for it on one of the Sentinels' hosts.
+
+        Sentinel gives it up when the replica is too slow, so it is asked for again after a while.
+        """
+        old, asked_at = self.master(), -math.inf
+
+        def changed() -> bool:
+            nonlocal asked_at
+            if time.monotonic() - asked_at > ASK_AGAIN_SECS:
+                asked_at = time.monotonic()
+                with contextlib.suppress(redis.ResponseError):
+                    self.ask(self.machines[0], SENTINEL_PORT, "SENTINEL", "FAILOVER", MASTER)
+            return self.master() is not old
+
+        wait_until(changed, FAIL_OVER_SECS, "another master")
 
     def log_tails(self) -> str:
         """The ends of all logs, for messages."""
