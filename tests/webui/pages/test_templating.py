@@ -31,7 +31,7 @@ def test_nothing_hides_in_text(text: str, shown: str) -> None:
 def test_markup_in_values_stays_text() -> None:
     folder = resource_folder("templates")
     text = Pages(folder, StaticFiles(folder / "static")).render(
-        "sign-in.html", problem=None, onward='"><script>alert(1)</script>'
+        "sign-in.html", problem=None, database_away=False, onward='"><script>alert(1)</script>'
     )
     assert "<script>alert" not in text
     assert "&#34;&gt;&lt;script&gt;" in text
