@@ -62,26 +62,28 @@ class Sender:
         With two keys a refused one does not decide: the same request goes out with the other, once
         `may_repeat` says so, as it is a request more than the rate limit was asked for.
         """
-        which = self._keys.preferred
-        verdict = await self._post(body, which)
-        if verdict.reason in KEY_REFUSED and (other := self._keys.other(which)) is not None:
+        # Those of now to the end, whatever a reload brings meanwhile.
+        keys, headers = self._keys, self._headers
+        which = keys.preferred
+        verdict = await self._post(body, headers[which])
+        if verdict.reason in KEY_REFUSED and (other := keys.other(which)) is not None:
             if not await may_repeat():
                 return Verdict("retry", verdict.reason)
-            second = await self._post(body, other)
+            verdict = await self._post(body, headers[other])
             # Refused, too: then it is not the key's age. Any other answer came past the door.
-            if second.reason not in KEY_REFUSED:
-                self._keys = self._keys.preferring(other)
+            if verdict.reason not in KEY_REFUSED:
                 which = other
-            verdict = second
-        if verdict.kind == "done":
+                if self._headers is headers:
+                    self._keys = keys.preferring(other)
+        if verdict.kind == "done" and self._headers is headers:
             self._use.used(which)
         return verdict
 
-    async def _post(self, body: bytes, which: Which) -> Verdict:
+    async def _post(self, body: bytes, headers: dict[str, str]) -> Verdict:
         context = self.tls.context if self.tls else True
         try:
             async with self._session.post(
-                self._url, data=body, headers=self._headers[which], allow_redirects=False, ssl=context
+                self._url, data=body, headers=headers, allow_redirects=False, ssl=context
             ) as response:
                 verdict = judge_status(response.status, response.headers.get("Retry-After"))
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):

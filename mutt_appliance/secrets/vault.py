@@ -48,6 +48,7 @@ class VaultSource:
         self._wrapping_token = ""
         self._secret_id = ""
         self._known: tuple[Version, Secrets] | None = None
+        self._login_may_help = True
         self._failures = 0
         self._chance = random.Random()  # noqa: S311 - jitter
         self._asked = 0
@@ -172,11 +173,13 @@ class VaultSource:
         try:
             version = read_version(self._client, self._settings)
         except VaultRefused as error:
-            if error.status not in FORBIDDEN or fresh:
+            if error.status not in FORBIDDEN or fresh or not self._login_may_help:
                 raise
-            # Revoked, or gone with a restore of Vault: a new token may do.
+            # Revoked, or gone with a restore of Vault: a new token may do. If not, each more would only be one more.
             self._login()
+            self._login_may_help = False
             version = read_version(self._client, self._settings)
+        self._login_may_help = True
         secrets = Secrets.of(version.values)
         names = missing(self._settings, secrets)
         if names:

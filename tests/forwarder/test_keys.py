@@ -115,3 +115,19 @@ def test_without_leave_to_repeat_the_alert_is_tried_again_later(
 
     assert posting(settings, work, secrets(OLD, NEW)) == ("retry", "http_401")
     assert sent(moogsoft) == [(OLD, 401)]
+
+
+def test_a_reload_between_two_attempts_does_not_mix_up_the_keys(
+    moogsoft: Moogsoft, settings: Settings
+) -> None:
+    moogsoft.api_key = NEW
+
+    async def work(sender: Sender) -> list[str]:
+        async def reloaded() -> bool:
+            sender.use_secrets(secrets(NEW))
+            return True
+
+        return [(await sender.post(b"{}", reloaded)).kind for _ in range(2)]
+
+    assert posting(settings, work, secrets(OLD, NEW)) == ["done"] * 2
+    assert sent(moogsoft) == [(OLD, 401), (NEW, 200), (NEW, 200)]
