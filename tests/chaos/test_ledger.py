@@ -82,3 +82,27 @@ def test_an_attempt_without_an_answer_may_have_been_taken_in_as_well() -> None:
 )
 def test_what_does_not_balance_is_named(changes: dict[str, object], words: str) -> None:
     assert any(words in fault for fault in faults(books(**changes))), faults(books(**changes))
+
+
+def test_after_a_step_back_of_redis_an_event_that_came_again_needs_one_whole_row_only() -> None:
+    offered = [replace(UNSURE, kind="paged")]
+    first = AuditEntry("made-3", "3", True, "alert-3", False, "Page_and_ticket")
+    second = replace(first, event_id="made-3b", alert_id="alert-3b")
+    stepped = books(
+        offered=offered, audit=[first, second], unmatched=Counter(), triggered=0, dead=[], stepped_back=True
+    )
+    assert faults(replace(stepped, delivered=Counter({"alert-3b": 1}))) == []
+    assert faults(replace(stepped, delivered=Counter())) == [
+        "alerts neither delivered nor dead: 2 (alert-3, alert-3b)"
+    ]
+
+
+def test_after_a_step_back_an_id_may_be_audited_again_for_an_attempt_without_an_answer_only() -> None:
+    again = replace(PAGED_ROW, event_id="sent-1")
+    rows = [PAGED_ROW, again, LOGGED_ROW, UNSURE_ROW, META_ROW]
+    assert faults(books(audit=rows, stepped_back=True)) == []
+    never_unsure = replace(PAGED, unknown=0)
+    offered = [never_unsure, LOGGED, UNSURE, KNOWN, FRESH]
+    assert "audited too often: 1 (1 (2 times))" in faults(
+        books(offered=offered, audit=rows, stepped_back=True)
+    )

@@ -13,9 +13,11 @@ from tests.support.redis_ha import MASTER, REDIS_PORT, SENTINEL_PORT
 from tests.support.waiting import wait_until
 
 TIMES = 5
+EVENTS_PER_SEC = 1000
 SAFE = {"REDIS_WAIT_REPLICAS": "1"}
-# Without WAIT events may be lost, and alerts of events that were not lost never.
 UNSAFE = {"REDIS_WAIT_REPLICAS": "0"}
+# Two masters at once, until Sentinel has come to the old one and MUTT has looked.
+TWO_MASTERS_MOST_SECS = 5.0
 
 
 def name(trouble: Trouble) -> str:
@@ -23,7 +25,7 @@ def name(trouble: Trouble) -> str:
     return trouble.name.replace(" ", "-")
 
 
-def report(what: str, play: Scene, figures: dict[str, object]) -> None:
+def report(what: str, play: Scene, books: Books) -> None:
     """Print what was seen."""
     assert play.load is not None
     print(f"\n{what}")
@@ -32,10 +34,12 @@ def report(what: str, play: Scene, figures: dict[str, object]) -> None:
         "longest pause of ingest (s)": [round(secs, 1) for secs in play.pauses],
         "events per second": round(play.load.answered / play.load.seconds),
         "answers": dict(play.load.answers),
-        **figures,
+        **summary(books),
+        "lost": lost(books),
+        "what does not add up": faults(books),
     }
-    for what, value in lines.items():
-        print(f"  {what:42} {value}")
+    for figure, value in lines.items():
+        print(f"  {figure:42} {value}")
 
 
 def denied(play: Scene) -> list[str]:
@@ -56,7 +60,7 @@ def strike(play: Scene, trouble: Trouble, what: str) -> Books:
         play.fail(trouble)
         wait_until(play.ha.whole, WHOLE_SECS, play.ha.log_tails())
     books = play.finish()
-    report(f"{MASTER} {trouble.name} {TIMES} times, {what}", play, summary(books) | {"lost": lost(books)})
+    report(f"{MASTER} {trouble.name} {TIMES} times, {what}", play, books)
     assert play.appliance.children() == children
     return books
 
@@ -76,7 +80,7 @@ def test_nothing_answered_is_lost_in_five_failovers(trouble: Trouble) -> None:
 def test_what_five_failovers_lose_without_wait_is_counted(trouble: Trouble) -> None:
     with scene(UNSAFE, 2) as play:
         books = strike(play, trouble, "without WAIT")
-        assert [fault for fault in faults(books) if "alerts" in fault] == []
+        assert lost(books) < TIMES * TWO_MASTERS_MOST_SECS * EVENTS_PER_SEC
 
 
 @pytest.mark.parametrize("trouble", [KILLED, PLANNED], ids=name)
@@ -85,7 +89,7 @@ def test_nothing_answered_is_lost_in_a_failover(trouble: Trouble) -> None:
         children = play.appliance.children()
         play.fail(trouble)
         books = play.finish()
-        report(f"{MASTER} {trouble.name}", play, summary(books) | {"lost": lost(books)})
+        report(f"{MASTER} {trouble.name}", play, books)
         assert faults(books) == []
         assert play.appliance.children() == children
         assert denied(play) == []

@@ -134,15 +134,18 @@ def _faults_of_unmatched(books: Books) -> Iterator[str]:
 
 
 def _faults_of_alerts(books: Books) -> Iterator[str]:
-    alerts = {entry.alert_id for entry in books.audit if entry.forwarded and entry.alert_id is not None}
+    alerts: set[str] = {e.alert_id for e in books.audit if e.forwarded and e.alert_id is not None}
     yield from _listed(
         "forwarded without an alert id",
         (entry.event_id for entry in books.audit if entry.forwarded and not entry.alert_id),
     )
     dead = {letter.alert_id for letter in books.dead if letter.alert_id is not None}
-    yield from _listed(
-        "alerts neither delivered nor dead", (a for a in alerts if not books.delivered[a] and a not in dead)
-    )
+    missing = {a for a in alerts if not books.delivered[a] and a not in dead}
+    if books.stepped_back:
+        # The audit row of an attempt that was not answered, whose alert went with the master: the event came again.
+        whole = {entry.token for entry in books.audit if entry.alert_id in alerts - missing}
+        missing -= {entry.alert_id for entry in books.audit if entry.token in whole}
+    yield from _listed("alerts neither delivered nor dead", sorted(missing))
     yield from _listed("delivered without an audit row", (a for a in books.delivered if a not in alerts))
     yield from _listed("dead without an audit row", (a for a in dead if a not in alerts))
     yield from _listed(
