@@ -9,6 +9,7 @@ from mutt_appliance.alerter.upkeep import Upkeep
 from mutt_appliance.alerter.worker import Worker
 from mutt_appliance.process import Child, look_less_for_cycles
 from mutt_appliance.store.maintenance import start_maintenance_thread
+from mutt_appliance.telemetry.disks import DiskWatch
 from mutt_appliance.telemetry.endpoints import serve_endpoints_in_thread
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import AlerterMetrics
@@ -25,7 +26,8 @@ def run(child: Child) -> None:
     )
     shared = Shared(child, metrics)
     workers = [Worker(shared, number) for number in range(child.settings.alerter_batches_at_once)]
-    start_maintenance_thread(child, shared.database)
+    start_maintenance_thread(child, shared.database, metrics)
+    DiskWatch(child.settings, metrics).start(child.stopping)
     shared.rules.start()
     # The interval of the rules may have become shorter.
     shared.live.start(child.stopping, {"rules": shared.rules.refresh, "config": shared.rules.refresh})

@@ -149,9 +149,9 @@ def _vault(settings: Settings, given: set[str]) -> list[Fault]:
 
 def _paths(settings: Settings) -> list[Fault]:
     faults = []
-    for field in ("mutt_data_dir", "mutt_runtime_dir", "mutt_secrets_file"):
+    for field in ("mutt_data_dir", "mutt_runtime_dir", "mutt_secrets_file", "audit_archive_dir"):
         path = getattr(settings, field)
-        if not path.is_absolute():
+        if path is not None and not path.is_absolute():
             faults.append(
                 Fault(variable_name(field), str(path), "must be an absolute path", "begin it with /")
             )
