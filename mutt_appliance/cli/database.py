@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -17,9 +18,11 @@ from mutt_appliance.store.errors import SchemaError, StoreUnavailable, reason
 from mutt_appliance.store.pool import Database
 
 
-def settings_and_secrets(env_file: Path | None) -> tuple[Settings, Secrets]:
+def settings_and_secrets(
+    env_file: Path | None, environ: Mapping[str, str] = os.environ
+) -> tuple[Settings, Secrets]:
     """Configuration and secrets; ends the program with 78 when they cannot be used."""
-    settings = load_or_exit(env_file)
+    settings = load_or_exit(env_file, environ)
     try:
         return settings, load_secrets_file(settings.mutt_secrets_file)
     except SecretsError as error:

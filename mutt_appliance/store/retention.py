@@ -8,6 +8,7 @@ without. An event that comes so late that its month is gone makes a new partitio
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ from mutt_appliance.telemetry.logs import get_logger
 log = get_logger("store.retention")
 
 DETACHED = "_detached"
+MONTH = re.compile(rf"event_audit_log_(\d{{4}})_(0[1-9]|1[0-2])(?:{DETACHED})?")
 LOCK_TIMEOUT = "2s"
 PROGRESS_SECS = 30.0
 
@@ -88,6 +90,14 @@ def due_on(month: date, retention_days: int) -> date:
     """The UTC day on which a month is past retention; `retention_days` is 1 or more."""
     following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
     return following + timedelta(days=retention_days)
+
+
+def leaves_on(part: str, retention_days: int) -> date | None:
+    """The UTC day on which a part of that name leaves; None if never: no retention, or no month of ours."""
+    found = MONTH.fullmatch(part)
+    if found is None or not retention_days:
+        return None
+    return due_on(date(int(found[1]), int(found[2]), 1), retention_days)
 
 
 def due_months(conn: Connection, settings: Settings, now: datetime) -> list[Due]:
@@ -216,6 +226,8 @@ def _export(
     started = time.monotonic()
     with conn.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # The primary key has the rows in order; to sort a month would meet the timeout of statements.
+        cursor.execute("SELECT set_config('enable_sort', 'off', true)")
     statement = SQL(query("archive_rows")).format(partition=Identifier(table))
     rows = _with_progress(month.name, texts(conn, statement, stop=stop))
     manifest = write_archive(folder, settings.audit_archive_format, source, rows, stop)
