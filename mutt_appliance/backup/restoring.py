@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +74,8 @@ def open_backup(path: Path) -> Backup:
 
     def take(name: str, lines: list[bytes]) -> None:
         if name.startswith(AUDIT_FOLDER):
-            months.update(orjson.loads(line)["received_at"][:7] for line in lines)
+            # Not orjson: a device may send numbers that no double holds.
+            months.update(json.loads(line)["received_at"][:7] for line in lines)
         elif name == SETTINGS:
             settings.extend(lines)
         else:
@@ -220,7 +222,7 @@ def _insert(conn: Connection, cursor: Cursor, table: str, lines: list[str]) -> i
     """Insert rows, whatever of their columns the table has; returns how many were not there."""
     if not lines:
         return 0
-    known = orjson.loads(lines[0])
+    known = json.loads(lines[0])
     columns = [name for name in table_columns(conn, table) if name in known]
     return sum(
         insert_row_texts(cursor, table, columns, lines[first : first + INSERTED_ROWS])

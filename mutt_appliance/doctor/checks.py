@@ -16,6 +16,7 @@ from mutt_appliance.doctor.host import (
 )
 from mutt_appliance.doctor.outside import check_moogsoft, check_vault
 from mutt_appliance.doctor.redis_store import check_redis
+from mutt_appliance.doctor.retention import check_retention
 
 CHECKS = (
     Check("config", "Configuration", check_configuration),
@@ -29,6 +30,7 @@ CHECKS = (
     Check("embedded", "Stores", check_programs),
     Check("redis", "Stores", check_redis),
     Check("database", "Stores", check_database),
+    Check("audit", "Stores", check_retention),
     Check("rsyslog", "In front", check_rsyslog),
     Check("snmptrapd", "In front", check_snmptrapd),
     Check("selinux", "In front", check_selinux),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import socket
 import threading
@@ -234,7 +235,8 @@ class _Counted:
 
 
 def _received_at(row: str) -> str:
-    return str(orjson.loads(row)["received_at"]) if row else ""
+    # Not orjson: a device may send numbers that no double holds.
+    return str(json.loads(row)["received_at"]) if row else ""
 
 
 def _keep_reserve(folder: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import orjson
+import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.sql import SQL, Identifier
 
@@ -22,9 +23,10 @@ from mutt_appliance.store.archive_files import (
 )
 from mutt_appliance.store.audit_pages import AuditFilter
 from mutt_appliance.store.csv_tables import write_table
+from mutt_appliance.store.errors import reason
 from mutt_appliance.store.queries import query
 from mutt_appliance.store.row_texts import insert_row_texts, table_columns
-from mutt_appliance.store.streaming import CHUNK_ROWS, texts
+from mutt_appliance.store.streaming import CHUNK_ROWS, chunks
 
 TextForm = Literal["ndjson", "csv"]
 LOG = "event_audit_log"
@@ -60,17 +62,12 @@ def export(conn: Connection, wanted: AuditFilter, form: TextForm) -> Iterator[tu
         "since": wanted.since,
         "until": wanted.until,
     }
-    for rows in texts(conn, query("audit_export"), values):
-        yield len(rows), ("\n".join(rows) + "\n").encode() if form == "ndjson" else _csv(columns, rows)
-
-
-def _csv(columns: Sequence[str], rows: Sequence[str]) -> bytes:
-    documents = [orjson.loads(row) for row in rows]
-    return write_table((), ([_cell(document[name]) for name in columns] for document in documents)).encode()
-
-
-def _cell(value: Any) -> Any:
-    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+    what = SQL("row_to_json(e)::text") if form == "ndjson" else SQL(query("cells_of_row"))
+    for rows in chunks(conn, SQL(query("audit_export")).format(what=what), values):
+        if form == "ndjson":
+            yield len(rows), "".join(f"{row}\n" for (row,) in rows).encode()
+        else:
+            yield len(rows), write_table((), (cells for (cells,) in rows)).encode()
 
 
 def import_file(conn: Connection, path: Path, table: str) -> Imported:
@@ -97,12 +94,14 @@ def import_file(conn: Connection, path: Path, table: str) -> Imported:
         lines = lines_of(path)
         try:
             while chunk := [line.decode() for line in itertools.islice(lines, CHUNK_ROWS)]:
-                known = orjson.loads(chunk[0])
+                known = json.loads(chunk[0])
+                if not {"event_id", "received_at"} <= known.keys():
+                    raise ValueError("a row has no event_id or received_at")
                 added += insert_row_texts(cursor, table, [name for name in columns if name in known], chunk)
                 rows += len(chunk)
-        except (OSError, EOFError, ValueError, AttributeError) as error:
+        except (OSError, EOFError, ValueError, AttributeError, psycopg2.DataError) as error:
             conn.rollback()
-            raise ArchiveError(f"{path}: is no archive of the audit log: {error}") from error
+            raise ArchiveError(f"{path}: is no archive of the audit log: {reason(error)}") from error
     conn.commit()
     return Imported(rows, added, checked)
 

@@ -1,4 +1,4 @@
-SELECT row_to_json(e)::text
+SELECT {what}
 FROM event_audit_log AS e
 WHERE (%(hostname)s::text IS NULL OR hostname = %(hostname)s::text)
   AND (%(rule_id)s::integer IS NULL OR rule_id = %(rule_id)s::integer)
