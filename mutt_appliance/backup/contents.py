@@ -12,6 +12,8 @@ FORMAT_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
 SETTINGS: Final = "dynamic_settings.json"
 HISTORY: Final = "config_audit_log"
+# Tables that a restore only adds to: who changed what, and which months are in which files.
+KEPT: Final = (HISTORY, "audit_archives")
 AUDIT: Final = "event_audit_log"
 AUDIT_FOLDER: Final = "audit/"
 

@@ -18,7 +18,7 @@ import orjson
 
 from mutt_appliance.backup.contents import (
     AUDIT_FOLDER,
-    HISTORY,
+    KEPT,
     MANIFEST,
     SETTINGS,
     TABLES,
@@ -31,7 +31,7 @@ from mutt_appliance.backup.contents import (
 
 MODE: Final = 0o600
 MANIFEST_MAX_BYTES: Final = 1 << 26
-KNOWN: Final = frozenset({SETTINGS, member_of(HISTORY), *(member_of(table.name) for table in TABLES)})
+KNOWN: Final = frozenset({SETTINGS, *map(member_of, (*(table.name for table in TABLES), *KEPT))})
 
 
 class BackupWriter:

@@ -17,6 +17,7 @@ from mutt_appliance.backup.contents import (
     AUDIT,
     AUDIT_FOLDER,
     HISTORY,
+    KEPT,
     SETTINGS,
     TABLES,
     BackupError,
@@ -51,7 +52,7 @@ def make_backup(
         cursor.execute(query("applied_migrations"))
         migrations = tuple(sorted(name for (name,) in cursor.fetchall()))
     writer = BackupWriter(stream)
-    for table, key in (*((table.name, table.key) for table in TABLES), (HISTORY, "id")):
+    for table, key in (*((table.name, table.key) for table in TABLES), *((name, "id") for name in KEPT)):
         rows = list(itertools.chain.from_iterable(texts(conn, table_rows(table, key))))
         writer.add(member_of(table), as_lines(rows))
     writer.add(SETTINGS, orjson.dumps(settings, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE))

@@ -20,6 +20,7 @@ from mutt_appliance.backup.contents import (
     AUDIT,
     AUDIT_FOLDER,
     HISTORY,
+    KEPT,
     SETTINGS,
     TABLES,
     BackupError,
@@ -39,7 +40,7 @@ from mutt_appliance.store.row_texts import insert_row_texts, table_columns
 from mutt_appliance.store.streaming import texts
 
 INSERTED_ROWS: Final = 1000
-IDENTITIES: Final = ("alert_rules", HISTORY)
+IDENTITIES: Final = ("alert_rules", *KEPT)
 
 
 @dataclass
@@ -115,7 +116,7 @@ def restore_backup(
         _make_partitions(conn, backup)
     with conn.cursor() as cursor:
         # Readers are not held up; who writes waits, and alerters and web UI read.
-        names = SQL(", ").join(Identifier(name) for name in (*(table.name for table in TABLES), HISTORY))
+        names = SQL(", ").join(Identifier(name) for name in (*(table.name for table in TABLES), *KEPT))
         cursor.execute(SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(names))
         plan = Plan(
             [_plan_of(conn, table, backup) for table in TABLES],
@@ -131,7 +132,7 @@ def restore_backup(
         had_rows = any(each.rows_here for each in plan.tables) or plan.settings.changed_here
         for each in plan.tables:
             _write_table(conn, cursor, each, backup)
-        _add_history(conn, cursor, plan, backup)
+        _add_to_kept(conn, cursor, plan, backup)
         if not dry_run:
             _add_audit(conn, cursor, plan, backup, report)
         for table in IDENTITIES:
@@ -230,10 +231,12 @@ def _insert(conn: Connection, cursor: Cursor, table: str, lines: list[str]) -> i
     )
 
 
-def _add_history(conn: Connection, cursor: Cursor, plan: Plan, backup: Backup) -> None:
-    lines = backup.tables[HISTORY]
-    plan.history_added = _insert(conn, cursor, HISTORY, lines)
-    plan.history_kept = len(lines) - plan.history_added
+def _add_to_kept(conn: Connection, cursor: Cursor, plan: Plan, backup: Backup) -> None:
+    for table in KEPT:
+        lines = backup.tables[table]
+        added = _insert(conn, cursor, table, lines)
+        if table == HISTORY:
+            plan.history_added, plan.history_kept = added, len(lines) - added
 
 
 def _add_audit(

@@ -139,7 +139,7 @@ def _show(found: Backup, plan: Plan) -> None:
     lines += lines_of_settings(plan.settings)
     if not plan.blockers:
         click.echo(
-            f"history: {plan.history_added} entries added, {plan.history_kept} left out, their numbers are taken"
+            f"history: {plan.history_added} entries added, {plan.history_kept} not (their numbers are taken)"
         )
     if plan.audit_rows:
         click.echo(f"audit log: {plan.audit_rows} rows in the backup, {plan.audit_added} added")

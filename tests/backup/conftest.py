@@ -18,6 +18,7 @@ from mutt_appliance.store.api_keys import add_key
 from mutt_appliance.store.connecting import connect
 from mutt_appliance.store.dev_hosts import add_dev_host
 from mutt_appliance.store.prepare import prepare_database
+from mutt_appliance.store.queries import query
 from mutt_appliance.store.rule_editing import create_rule, delete_rule, update_rule
 from mutt_appliance.store.teams import add_team, change_team
 from tests.conftest import MakeSettings
@@ -61,6 +62,18 @@ def fill(settings: Settings, conn: Connection, client: redis.Redis, keys: KeySpa
         add_team(conn, "core-1", "NETO", "anna")
         change_team(conn, "core-1", "Kern", "berta")
         add_key(conn, "ci", "operator", bytes(range(32)), "anna")
+        with conn.cursor() as cursor:
+            values = {
+                "month": "2026-01-01",
+                "host": "h",
+                "file": "/a/f",
+                "rows": 1,
+                "size_bytes": 2,
+                "sha256": "x",
+            }
+            cursor.execute(
+                query("note_archive"), {**values, "first_received_at": "now", "last_received_at": "now"}
+            )
         conn.commit()
         client.hset(
             keys.config,

@@ -14,7 +14,7 @@ import pytest
 import redis
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from mutt_appliance.backup.contents import HISTORY, TABLES, BackupError
+from mutt_appliance.backup.contents import HISTORY, KEPT, TABLES, BackupError
 from mutt_appliance.backup.making import make_backup, table_rows
 from mutt_appliance.backup.restoring import Backup, Plan, open_backup, restore_backup
 from mutt_appliance.config import Settings
@@ -27,7 +27,7 @@ from tests.support.rules import rule
 
 State = dict[str, Any]
 Restore = Callable[..., Plan]
-EMPTY = "alert_rules, development_hosts, device_teams, api_keys, config_audit_log, event_audit_log"
+EMPTY = "alert_rules, development_hosts, device_teams, api_keys, config_audit_log, audit_archives, event_audit_log"
 
 
 @pytest.fixture
@@ -37,7 +37,10 @@ def state(conn: Connection, client: redis.Redis, keys: KeySpace) -> Callable[[],
     def read() -> State:
         found: State = {"settings": client.hgetall(keys.config)}
         with conn.cursor() as cursor:
-            for name, key in (*((table.name, table.key) for table in TABLES), (HISTORY, "id")):
+            for name, key in (
+                *((table.name, table.key) for table in TABLES),
+                *((each, "id") for each in KEPT),
+            ):
                 cursor.execute(table_rows(name, key))
                 found[name] = [row for (row,) in cursor.fetchall()]
             cursor.execute(
