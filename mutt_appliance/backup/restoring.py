@@ -307,16 +307,17 @@ def _commit_with_settings(
         conn.commit()
         return
     before: dict[Any, Any] = client.hgetall(keys.config)
-    _put(client, keys, {name: orjson.dumps(document) for name, document in settings.writes.items()})
     try:
+        _put(client, keys, {name: orjson.dumps(document) for name, document in settings.writes.items()})
         conn.commit()
-    except psycopg2.Error:
+    except (psycopg2.Error, RedisError) as error:
         try:
+            # Also after an error of Redis: the answer may be all that was lost.
             _put(client, keys, before, anew=True)
-        except RedisError as error:
+        except RedisError:
             raise BackupError(
-                "the database did not take the restore, and Redis is away, so that dynamic settings are those of the "
-                "backup: look at them with GET /api/v1/config"
+                f"nothing was restored, but Redis failed ({error}), so that dynamic settings may be those of the "
+                "backup: look at them with GET /api/v1/config when it is back"
             ) from error
         raise
 

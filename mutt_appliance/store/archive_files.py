@@ -85,9 +85,10 @@ def write_archive(
     A file of the same partition is replaced, one of an earlier partition of that month is not. Raises ArchiveError,
     Stopped and whatever `chunks` raises; what was not finished is removed.
     """
-    path = folder / _name_for(folder, form, source)
+    path = folder
     try:
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        path = folder / _name_for(folder, form, source)
         manifest = _write(path, form, source, chunks)
         check_file(path, manifest, stop)
         with whole_file(manifest_path(path)) as file:

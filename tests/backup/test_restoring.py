@@ -14,6 +14,7 @@ import pytest
 import redis
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from mutt_appliance.backup import restoring
 from mutt_appliance.backup.contents import HISTORY, KEPT, TABLES, BackupError
 from mutt_appliance.backup.making import make_backup, table_rows
 from mutt_appliance.backup.restoring import Backup, Plan, open_backup, restore_backup
@@ -202,25 +203,40 @@ def test_a_fault_in_the_middle_restores_nothing(
     assert state() == before
 
 
-def test_without_redis_nothing_is_restored(
+@pytest.mark.parametrize(
+    ("answers", "kind"), [(["lost"], RedisError), (["lost", "away"], BackupError)], ids=["once", "for long"]
+)
+def test_when_redis_fails_nothing_is_restored(
     backup: Backup,
     state: Callable[[], State],
     wipe: Callable[[], None],
     restore: Restore,
     conn: Connection,
+    client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
+    answers: list[str],
+    kind: type[Exception],
 ) -> None:
+    """The first answer gets lost after the settings were written; whoever can puts them back."""
     wipe()
     before = state()
+    put, left = restoring._put, list(answers)
 
-    def away(*_: object, **__: object) -> None:
-        raise RedisError("away")
+    def failing(*arguments: Any, **options: Any) -> None:
+        if left and left[-1] == "away" and len(left) == 1:
+            raise RedisError("away")
+        put(*arguments, **options)
+        if left and left.pop(0) == "lost":
+            raise RedisError("no answer")
 
-    monkeypatch.setattr("mutt_appliance.backup.restoring._put", away)
-    with pytest.raises(RedisError):
+    monkeypatch.setattr(restoring, "_put", failing)
+    with pytest.raises(kind):
         restore(backup)
     conn.rollback()
-    assert state() == before
+    if kind is RedisError:
+        assert state() == before
+    else:
+        assert {**state(), "settings": {}} == before
 
 
 def test_a_commit_that_fails_takes_the_settings_back(

@@ -10,7 +10,7 @@ import redis
 from mutt_appliance.config import Settings
 from mutt_appliance.queueing import dumping
 from mutt_appliance.queueing.client import RedisError
-from mutt_appliance.queueing.dump_files import Counts, DumpError
+from mutt_appliance.queueing.dump_files import Counts, DumpError, Item
 from mutt_appliance.queueing.dumping import depths, items, live_workers, load
 from mutt_appliance.queueing.keys import KeySpace
 from tests.queueing.conftest import MakeWorker
@@ -27,6 +27,14 @@ def fill(client: redis.Redis, keys: KeySpace, worker: MakeWorker) -> None:
     client.zadd(keys.retry, {b"r1\xff": 1764000000123, b"r2": 1764000000456})
     for dead in (keys.ingest_dead, keys.events.dead, keys.alerts.dead):
         client.lpush(dead, f"{dead} 1", f"{dead} 2")
+
+
+def dumped(client: redis.Redis, keys: KeySpace, worker: MakeWorker) -> list[Item]:
+    """Everything out of a filled Redis, which is empty then."""
+    fill(client, keys, worker)
+    found = list(items(client, keys, 0))
+    client.flushall()
+    return found
 
 
 def everything(client: redis.Redis, keys: KeySpace) -> dict[str, Any]:
@@ -67,9 +75,7 @@ def test_a_dump_takes_nothing_away(client: redis.Redis, keys: KeySpace, worker: 
 def test_what_came_meanwhile_is_consumed_after_it(
     client: redis.Redis, keys: KeySpace, worker: MakeWorker
 ) -> None:
-    fill(client, keys, worker)
-    found = list(items(client, keys, 0))
-    client.flushall()
+    found = dumped(client, keys, worker)
     client.lpush(keys.ingest_queue, "new-1", "new-2")
     client.zadd(keys.retry, {"r2": 9e12, "r3": 1})
     load(client, keys, "d1", found, again=False)
@@ -83,9 +89,7 @@ def test_what_came_meanwhile_is_consumed_after_it(
 def test_the_same_dump_is_not_loaded_twice_by_mistake(
     client: redis.Redis, keys: KeySpace, worker: MakeWorker
 ) -> None:
-    fill(client, keys, worker)
-    found = list(items(client, keys, 0))
-    client.flushall()
+    found = dumped(client, keys, worker)
     load(client, keys, "d1", found, again=False)
     with pytest.raises(DumpError, match="loaded into this Redis before"):
         load(client, keys, "d1", found, again=False)
@@ -97,9 +101,7 @@ def test_the_same_dump_is_not_loaded_twice_by_mistake(
 def test_what_was_interrupted_has_loaded_nothing(
     client: redis.Redis, keys: KeySpace, worker: MakeWorker
 ) -> None:
-    fill(client, keys, worker)
-    found = list(items(client, keys, 0))
-    client.flushall()
+    found = dumped(client, keys, worker)
 
     def cut_off() -> Any:
         yield from found[:1500]
@@ -115,9 +117,7 @@ def test_what_was_interrupted_has_loaded_nothing(
 def test_items_that_redis_did_not_keep_stop_the_load(
     client: redis.Redis, keys: KeySpace, worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(client, keys, worker)
-    found = list(items(client, keys, 0))
-    client.flushall()
+    found = dumped(client, keys, worker)
     monkeypatch.setattr(dumping, "STAGED_KEEP_SECS", 0)
     with pytest.raises(DumpError, match="nothing was loaded"):
         load(client, keys, "d1", found, again=False)

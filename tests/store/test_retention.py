@@ -250,15 +250,23 @@ def _stopped(*_: object) -> str:
     raise Stopped
 
 
-def test_a_file_of_a_former_attempt_is_not_written_again(
+def first_attempt(
     chosen: Settings, worker: Connection, archive: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Path:
+    """The file of five rows that an attempt left behind which then ended."""
     write(chosen, JANUARY, 5)
     with monkeypatch.context() as patch:
         patch.setattr(retention, "_detach", _stopped)
         with pytest.raises(Stopped):
             retire(worker, chosen, NOW)
     (path,) = archive.glob("*.gz")
+    return path
+
+
+def test_a_file_of_a_former_attempt_is_not_written_again(
+    chosen: Settings, worker: Connection, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = first_attempt(chosen, worker, archive, monkeypatch)
     before = path.stat().st_ino
     assert retire(worker, chosen, NOW).dropped == ["event_audit_log_2026_01"]
     assert path.stat().st_ino == before
@@ -267,12 +275,7 @@ def test_a_file_of_a_former_attempt_is_not_written_again(
 def test_a_damaged_file_of_a_former_attempt_is_written_again(
     chosen: Settings, worker: Connection, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(chosen, JANUARY, 5)
-    with monkeypatch.context() as patch:
-        patch.setattr(retention, "_detach", _stopped)
-        with pytest.raises(Stopped):
-            retire(worker, chosen, NOW)
-    (path,) = archive.glob("*.gz")
+    path = first_attempt(chosen, worker, archive, monkeypatch)
     path.write_bytes(path.read_bytes()[:-3])
     assert retire(worker, chosen, NOW).dropped == ["event_audit_log_2026_01"]
     assert len(archived_rows(archive)) == 5
