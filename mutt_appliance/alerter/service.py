@@ -10,6 +10,7 @@ from mutt_appliance.alerter.worker import Worker
 from mutt_appliance.process import Child, look_less_for_cycles
 from mutt_appliance.store.connecting import longest_wait_secs
 from mutt_appliance.store.maintenance import start_maintenance_thread
+from mutt_appliance.telemetry.disks import DiskWatch
 from mutt_appliance.telemetry.endpoints import serve_endpoints_in_thread
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import AlerterMetrics, TlsMetrics
@@ -27,7 +28,8 @@ def run(child: Child) -> None:
         child.settings.mutt_runtime_dir, child.spec.role, child.sockets["metrics"], child.sockets["health"]
     )
     shared = Shared(child, metrics)
-    start_maintenance_thread(child, shared.database)
+    start_maintenance_thread(child, shared.database, metrics)
+    DiskWatch(child.settings, metrics).start(child.stopping)
     shared.rules.start()
     # The interval of the rules may have become shorter.
     shared.live.start(child.stopping, {"rules": shared.rules.refresh, "config": shared.rules.refresh})

@@ -12,10 +12,14 @@ from mutt_appliance.cli.lazy import LazyGroup
 
 # Name of the command -> "module:click command".
 COMMANDS: dict[str, str] = {
+    "audit": "mutt_appliance.cli.ctl_audit:command",
+    "backup": "mutt_appliance.cli.ctl_backup:backup",
     "doctor": "mutt_appliance.cli.ctl_doctor:command",
     "pid": "mutt_appliance.cli.ctl_status:pid",
+    "queues": "mutt_appliance.cli.ctl_queues:command",
     "reload": "mutt_appliance.cli.ctl_reload:command",
     "restart": "mutt_appliance.cli.ctl_processes:restart",
+    "restore": "mutt_appliance.cli.ctl_backup:restore",
     "rotate-check": "mutt_appliance.cli.ctl_rotate_check:command",
     "scale": "mutt_appliance.cli.ctl_processes:scale",
     "send": "mutt_appliance.cli.ctl_send:command",

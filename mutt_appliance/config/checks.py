@@ -56,6 +56,7 @@ ABSOLUTE = (
     "mutt_runtime_dir",
     "mutt_secrets_file",
     "vault_secret_id_file",
+    "audit_archive_dir",
     *(field for pair in CERTIFICATE_AND_KEY for field in pair),
     "ingest_tls_client_ca_path",
     "moog_tls_ca_cert_path",

@@ -120,7 +120,15 @@ class Settings(BaseModel):
         ge=0,
         le=3650,
     )
-
+    disk_warn_free_percent: float = setting(
+        10.0,
+        "Below this share of free space (percent) of MUTT_DATA_DIR or AUDIT_ARCHIVE_DIR there is a warning; 0 turns "
+        "it off",
+        "appliance",
+        "percent",
+        ge=0,
+        le=90,
+    )
     dynamic_config_enabled: bool = setting(
         True,
         "Let some settings be changed while MUTT runs (page Configuration, API): the value from the environment "
@@ -578,6 +586,17 @@ class Settings(BaseModel):
     # --- retention
     audit_retention_days: int = setting(
         90, "Audit months that ended more than N days ago are dropped; 0 keeps all", "retention", "days", ge=0
+    )
+    audit_archive_dir: Path | None = setting(
+        None,
+        "Folder that a month is exported to, and the file read back and checked, before it is dropped (unset: "
+        "dropped without)",
+        "retention",
+    )
+    audit_archive_format: Literal["ndjson.gz", "ndjson"] = setting(
+        "ndjson.gz",
+        "Form of these files, an object a line: compressed with gzip, or plain for a file system that compresses",
+        "retention",
     )
     audit_partitions_ahead: int = setting(
         2, "Monthly partitions made ahead of time", "retention", "months", ge=1, le=24

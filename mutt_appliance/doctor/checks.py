@@ -18,6 +18,7 @@ from mutt_appliance.doctor.host import (
 from mutt_appliance.doctor.outside import check_moogsoft, check_vault
 from mutt_appliance.doctor.presented import check_store_certificates
 from mutt_appliance.doctor.redis_store import check_redis
+from mutt_appliance.doctor.retention import check_retention
 from mutt_appliance.doctor.shards import check_shards
 
 CHECKS = (
@@ -36,6 +37,7 @@ CHECKS = (
     Check("redis", "Stores", check_shards),
     Check("database", "Stores", check_database),
     Check("presented", "Stores", check_store_certificates),
+    Check("audit", "Stores", check_retention),
     Check("rsyslog", "In front", check_rsyslog),
     Check("snmptrapd", "In front", check_snmptrapd),
     Check("selinux", "In front", check_selinux),

@@ -21,9 +21,10 @@ from mutt_appliance.supervisor.programs import (
     find_redis_server,
     postgres_major_version,
 )
+from mutt_appliance.telemetry.disks import kept_folders, nearest
 
 GIB = 1 << 30
-FREE_SHARE = 0.10
+FREE_PERCENT = 10.0
 MEMORY_NEEDED_BYTES = 512 << 20
 BACKLOG_NEEDED = 1024  # what the appliance asks listen(2) for
 TIMEX_BYTES = 512  # struct timex of adjtimex(2) is 208 bytes on 64-bit machines
@@ -57,9 +58,7 @@ def judge_clock_state(state: int) -> Finding:
 def check_disks(patient: Patient) -> Iterator[Finding]:
     """Free space where MUTT, its stores and rsyslog write."""
     settings = patient.settings
-    places = {"runtime": settings.mutt_runtime_dir, "log": Path("/var/log")}
-    if settings.embedded:
-        places = {"data": settings.mutt_data_dir, **places}
+    places = {**kept_folders(settings), "runtime": settings.mutt_runtime_dir, "log": Path("/var/log")}
     for name, folder in places.items():
         there = nearest(folder)
         try:
@@ -68,24 +67,32 @@ def check_disks(patient: Patient) -> Iterator[Finding]:
             yield Finding(f"disk.{name}", "warning", f"{there}: {error.strerror}", "run this as root")
             continue
         size, free = space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
-        yield judge_disk(f"disk.{name}", folder, size, free, read_only=bool(space.f_flag & os.ST_RDONLY))
+        yield judge_disk(
+            f"disk.{name}",
+            folder,
+            size,
+            free,
+            read_only=bool(space.f_flag & os.ST_RDONLY),
+            least_percent=settings.disk_warn_free_percent,
+        )
 
 
-def nearest(folder: Path) -> Path:
-    """`folder`, or what of its path is there already."""
-    while not os.path.lexists(folder) and folder != folder.parent:
-        folder = folder.parent
-    return folder
-
-
-def judge_disk(identity: str, folder: Path, size: int, free: int, *, read_only: bool) -> Finding:
-    """`size` and `free` in bytes."""
+def judge_disk(
+    identity: str,
+    folder: Path,
+    size: int,
+    free: int,
+    *,
+    read_only: bool,
+    least_percent: float = FREE_PERCENT,
+) -> Finding:
+    """`size` and `free` in bytes; `least_percent` of it should be free."""
     if read_only:
         return Finding(identity, "error", f"{folder} is mounted read-only", "mount it for writing")
     share = free / size if size else 1.0
     seen = f"{folder}: {free / GIB:.1f} GiB free, {share:.0%}"
     # A small tmpfs such as /run never has a gibibyte.
-    if share < FREE_SHARE or (free < GIB and size >= 4 * GIB):
+    if share * 100 < least_percent or (free < GIB and size >= 4 * GIB):
         return Finding(identity, "warning", seen, "make room: a full disk stops the stores")
     return Finding(identity, "ok", seen)
 

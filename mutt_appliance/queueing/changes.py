@@ -36,6 +36,11 @@ async def tell(client: redis.asyncio.Redis, keys: KeySpace, change: Change) -> i
     return int(await client.publish(keys.changes, change))
 
 
+def announce(client: redis.Redis, keys: KeySpace, change: Change) -> int:
+    """As `tell`, for who has no event loop."""
+    return int(client.publish(keys.changes, change))
+
+
 class ChangeListener:
     """Calls back for each change, in a thread of its own; after a connection is made, for all of them."""
 

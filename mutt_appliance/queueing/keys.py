@@ -14,6 +14,8 @@
     mutt:dlq:ingest|alerter|moog      list    dead letters, new ones at the left
     mutt:replay:{queue}               hash    how far the replay of all dead letters of a queue is
     mutt:replay:{queue}:lock          string  held by the process that does it
+    mutt:load:{dump}:{place}          list or zset, what mutt-ctl queues load has read so far
+    mutt:loaded:{dump}                string  a dump that was loaded
     mutt:traced                       list    deliveries of traced alerts (mutt-ctl send), new ones at the left
     mutt:config                       hash    dynamic settings that were changed: value and version
     mutt:changes                      channel what changed, for who keeps a copy: rules, config
@@ -126,6 +128,14 @@ class KeySpace:
     def replay(self, queue: str) -> str:
         """Progress of the replay of a dead letter queue; with `:lock` who does it."""
         return f"{self._activity_prefix}:replay:{queue}"
+
+    def staged(self, dump: str, place: str) -> str:
+        """Items of a dump that go to `place` when all of them are read."""
+        return f"{self._activity_prefix}:load:{dump}:{place}"
+
+    def loaded(self, dump: str) -> str:
+        """Mark of a dump that was loaded."""
+        return f"{self._activity_prefix}:loaded:{dump}"
 
     def session(self, digest: str) -> str:
         """A session of the web UI, by the digest of its token."""

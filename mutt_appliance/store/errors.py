@@ -29,6 +29,10 @@ class SchemaError(Exception):
     """The database or its schema is not as MUTT needs it, and trying again does not help."""
 
 
+class Stopped(Exception):  # noqa: N818 - a wish of the caller, not an error
+    """The caller's stop event was set before the work was done."""
+
+
 def is_missing_partition(error: BaseException) -> bool:
     """True when a row found no partition: a check violation that no constraint's name stands for."""
     return (

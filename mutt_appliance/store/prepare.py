@@ -15,7 +15,7 @@ from mutt_appliance.backoff import Backoff
 from mutt_appliance.config import Settings
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store.connecting import connect
-from mutt_appliance.store.errors import StoreUnavailable, as_unavailable
+from mutt_appliance.store.errors import Stopped, StoreUnavailable, as_unavailable
 from mutt_appliance.store.locks import Lock, try_lock
 from mutt_appliance.store.migrations import apply_migrations, ensure_database
 from mutt_appliance.store.partitions import create_partition, months_ahead
@@ -32,10 +32,6 @@ class Prepared:
     database_created: bool
     migrations: tuple[str, ...]
     partitions: tuple[str, ...]
-
-
-class Stopped(Exception):  # noqa: N818 - a wish of the caller, not an error
-    """The caller's stop event was set before the work was done."""
 
 
 def prepare_database(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 from mutt_appliance.process import Child
-from mutt_appliance.store.errors import SchemaError, StoreUnavailable
-from mutt_appliance.store.prepare import Prepared, Stopped, prepare_database
+from mutt_appliance.store.errors import SchemaError, Stopped, StoreUnavailable
+from mutt_appliance.store.prepare import Prepared, prepare_database
 from mutt_appliance.telemetry.logs import get_logger
 
 log = get_logger("store.service")

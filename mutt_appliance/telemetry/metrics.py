@@ -186,6 +186,40 @@ class AlerterMetrics:
             "Events that the janitor gave back to the ingest queue",
             registry=None,
         )
+        self.archived_rows = Counter(
+            "mutt_audit_archive_rows_total", "Rows of the audit log moved into files", registry=None
+        )
+        self.archive_failures = Counter(
+            "mutt_audit_archive_failures_total",
+            "Looks at retention in which a month could not be archived",
+            registry=None,
+        )
+        self.archive_last_success = Gauge(
+            "mutt_audit_archive_last_success_timestamp_seconds",
+            "When a month was last archived and dropped, 0 for never",
+            multiprocess_mode="max",
+            registry=None,
+        )
+        self.months_due = Gauge(
+            "mutt_audit_months_due",
+            "Months of the audit log that are past retention and still there",
+            multiprocess_mode="mostrecent",
+            registry=None,
+        )
+        self.disk_free = Gauge(
+            "mutt_disk_free_bytes",
+            "Free space where MUTT keeps data, as far as its user may have it",
+            ["path"],
+            multiprocess_mode="mostrecent",
+            registry=None,
+        )
+        self.disk_size = Gauge(
+            "mutt_disk_size_bytes",
+            "Size of the disk where MUTT keeps data",
+            ["path"],
+            multiprocess_mode="mostrecent",
+            registry=None,
+        )
         for status in ("handled", "unhandled", "poison", "error"):
             self.events.labels(status=status)
         for mode in ("dlq", "defer"):

@@ -1,0 +1,1 @@
+"""What people have set up (rules, hosts, teams, keys, settings, history), as one file, and back."""

@@ -1,0 +1,1 @@
+SELECT row_to_json(t)::text FROM {table} AS t ORDER BY {key}
