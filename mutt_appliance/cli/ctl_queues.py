@@ -12,13 +12,18 @@ from pathlib import Path
 
 import click
 
-from mutt_appliance.cli.ctl_stores import configured, env_file_option, redis_connection
-from mutt_appliance.queueing.dump_files import Counts, DumpError, Head, read_head, read_items, write_dump
-from mutt_appliance.queueing.dumping import depths, items, live_workers, load
-from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.cli.ctl_stores import all_shards, configured, env_file_option
+from mutt_appliance.queueing.dump_files import (
+    Counts,
+    DumpError,
+    Head,
+    Item,
+    read_head,
+    read_items,
+    write_dump,
+)
+from mutt_appliance.queueing.dump_shards import depths_of, items_of, load_into, workers_of
 from mutt_appliance.whole_files import whole_file
-
-SHARD = 0
 
 
 @click.group()
@@ -41,21 +46,20 @@ def dump(context: click.Context, file: Path, force: bool, overwrite: bool, env_f
     it, too, as part of the queue it was taken from.
     """
     settings, secrets = configured(context, env_file)
-    keys = KeySpace(settings)
     if file.exists() and not overwrite:
         raise click.ClickException(f"{file}: is there already: choose another name, or --overwrite")
-    with _errors_of(file), redis_connection(settings, secrets, "queues") as client:
-        alive = live_workers(client, keys)
+    with _errors_of(file), all_shards(settings, secrets, "queues") as shards:
+        alive = workers_of(shards)
         if alive and not force:
             raise DumpError(
                 f"workers are at work ({', '.join(alive)}): mutt-ctl stop ingestor alerter forwarder, or wait for the "
                 f"lease of one that died ({settings.alerter_janitor_timeout:g} s); --force dumps all the same"
             )
-        before = depths(client, keys)
+        before = depths_of(shards)
         head = Head(str(uuid.uuid4()), datetime.now(UTC).isoformat(timespec="seconds"), socket.gethostname())
         with whole_file(file) as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw) as stream:
-            counts = write_dump(stream, head, items(client, keys, SHARD))  # type: ignore[arg-type]
-            if not force and not (before == counts == depths(client, keys)):
+            counts = write_dump(stream, head, items_of(shards))  # type: ignore[arg-type]
+            if not force and not (before == counts == depths_of(shards)):
                 raise DumpError(
                     "the queues changed meanwhile: stop the ingestor as well (mutt-ctl stop ingestor)"
                 )
@@ -71,18 +75,23 @@ def dump(context: click.Context, file: Path, force: bool, overwrite: bool, env_f
 def load_file(context: click.Context, file: Path, again: bool, env_file: Path | None) -> None:
     """Put what FILE holds into the queues, all of it or nothing.
 
-    It is consumed before what is there already. MUTT may run meanwhile. The caps of the queues are not looked at.
+    It is consumed before what is there already; with another number of shards each host's items go to its shard of
+    now. MUTT may run meanwhile. The caps of the queues are not looked at.
     """
     settings, secrets = configured(context, env_file)
-    with _errors_of(file), redis_connection(settings, secrets, "queues") as client:
+
+    def read() -> Iterator[Item]:
         with gzip.open(file) as stream:
-            # All of it is looked at before the first item is sent.
-            for _ in read_items(stream):
-                pass
+            yield from read_items(stream)
+
+    with _errors_of(file), all_shards(settings, secrets, "queues") as shards:
+        # All of it is looked at before the first item is sent.
+        for _ in read():
+            pass
         with gzip.open(file) as stream:
             head = read_head(stream)
-            stream.seek(0)
-            counts = load(client, KeySpace(settings), head.id, read_items(stream), again=again)
+        ours = [shard for shard in shards if shard.number < settings.redis_shards]
+        counts = load_into(ours, settings.redis_shards, head.id, read, again=again)
     _show(counts)
     click.echo(f"loaded from {file}, of {head.made_at} on {head.host}")
 

@@ -16,6 +16,7 @@ from mutt_appliance.cli.ctl_environment import environment_with_runtime_dir
 from mutt_appliance.cli.database import database_errors, settings_and_secrets
 from mutt_appliance.config import Settings
 from mutt_appliance.queueing.client import RedisError, blocking_client
+from mutt_appliance.queueing.shards import Shards, blocking_shards, known_shards
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store.connecting import connect
 
@@ -51,13 +52,34 @@ def database_connection(settings: Settings, secrets: Secrets, name: str) -> Iter
 
 
 @contextmanager
+def all_shards(settings: Settings, secrets: Secrets, name: str) -> Iterator[Shards[redis.Redis]]:
+    """Every shard, also those of an earlier configuration; errors of Redis become messages."""
+    shards = blocking_shards(settings, secrets, f"ctl-{name}")
+    try:
+        with redis_errors(settings):
+            shards.add(known_shards(shards.home))
+            yield shards
+    finally:
+        for shard in shards:
+            shard.client.close()
+
+
+@contextmanager
 def redis_connection(settings: Settings, secrets: Secrets, name: str) -> Iterator[redis.Redis]:
     """A client; its errors become messages."""
     client = blocking_client(settings, secrets, f"ctl-{name}")
     try:
-        yield client
-    except RedisError as error:
-        hint = ": is the appliance running? It runs this Redis itself" if settings.embedded else ""
-        raise click.ClickException(f"Redis at {settings.redis_address}: {error}{hint}") from error
+        with redis_errors(settings):
+            yield client
     finally:
         client.close()
+
+
+@contextmanager
+def redis_errors(settings: Settings) -> Iterator[None]:
+    """What Redis cannot do now, as a message that says where it is."""
+    try:
+        yield
+    except RedisError as error:
+        hint = ": is the appliance running? It runs this Redis itself" if settings.embedded else ""
+        raise click.ClickException(f"Redis at {settings.redis_where}: {error}{hint}") from error

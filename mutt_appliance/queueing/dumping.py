@@ -22,6 +22,10 @@ LOADED_BEFORE: Final = 0
 STAGED_LOST: Final = -1
 
 
+class LoadedBeforeError(DumpError):
+    """This dump is in the shard already."""
+
+
 def key_of(keys: KeySpace, place: Place) -> str:
     """Where the items of a place lie."""
     return {
@@ -97,7 +101,7 @@ def load(client: redis.Redis, keys: KeySpace, dump_id: str, found: Iterable[Item
     if answer != LOADED:
         client.delete(*staged.values())
     if answer == LOADED_BEFORE:
-        raise DumpError("it was loaded into this Redis before: --again loads it twice")
+        raise LoadedBeforeError("it was loaded into this Redis before: --again loads it twice")
     if answer == STAGED_LOST:
         raise DumpError("Redis has not kept what was read: nothing was loaded, try again")
     return Counts(counts)

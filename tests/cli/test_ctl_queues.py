@@ -96,13 +96,13 @@ def test_a_queue_that_grows_meanwhile_stops_it(
     ctl: Ctl, client: redis.Redis, keys: KeySpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.lpush(keys.ingest_queue, "e1")
-    whole = "mutt_appliance.cli.ctl_queues.items"
+    whole = "mutt_appliance.cli.ctl_queues.items_of"
 
     def growing(*arguments: object) -> object:
         client.lpush(keys.ingest_queue, "e2")
-        from mutt_appliance.queueing.dumping import items
+        from mutt_appliance.queueing.dump_shards import items_of
 
-        yield from items(*arguments)  # type: ignore[arg-type]
+        yield from items_of(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(whole, growing)
     assert "the queues changed meanwhile" in ctl("dump", tmp_path / "q", code=1).output
