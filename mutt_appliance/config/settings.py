@@ -9,13 +9,18 @@ the specification has it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+def _capitals(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_capitals)]
 
 SECTIONS: dict[str, str] = {
     "appliance": "Appliance",
@@ -65,6 +70,14 @@ class Settings(BaseModel):
     log_level: LogLevel = setting("INFO", "Log level (DEBUG/INFO/WARNING/ERROR)", "appliance")
     log_format: Literal["auto", "json", "console"] = setting(
         "auto", "json, console, or auto: console on a terminal, json elsewhere", "appliance"
+    )
+    log_repeat_limit: int = setting(
+        20,
+        "Lines that one process writes of one warning or error within a minute, beside the first of each reason; "
+        "then one line says how many more there were; 0 writes all",
+        "appliance",
+        "lines",
+        ge=0,
     )
     liveness_timeout: float = setting(
         30.0,
@@ -479,11 +492,6 @@ class Settings(BaseModel):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _capitals(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
 
     @property
     def embedded(self) -> bool:

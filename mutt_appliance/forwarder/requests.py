@@ -10,6 +10,7 @@ from mutt_appliance.forwarder.holdings import Holdings
 from mutt_appliance.forwarder.jobs import Job, body_of, outcome_of
 from mutt_appliance.forwarder.retry import RetryPolicy, Verdict
 from mutt_appliance.forwarder.sender import Sender
+from mutt_appliance.forwarder.spans import DeliverySpans
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import Outcome
 from mutt_appliance.queueing.dynamic import LiveSettings
@@ -43,6 +44,7 @@ class Requests:
         self._on_end = on_end
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures_in_a_row = 0
+        self._tracing = child.start_tracing()
 
     def begin(self, jobs: list[Job], group: asyncio.TaskGroup) -> None:
         """Post `jobs` in one request, as a task of `group`."""
@@ -64,7 +66,9 @@ class Requests:
 
     async def _request(self, jobs: list[Job]) -> None:
         started = time.perf_counter()
-        verdict = await self._sender.post(body_of(jobs, self._live.current))
+        with DeliverySpans(self._tracing, jobs, self._sender.url) as spans:
+            verdict = await self._sender.post(body_of(jobs, self._live.current), spans.headers)
+            spans.answered(verdict)
         self._metrics.latency.observe(time.perf_counter() - started)
         self._metrics.requests.labels("success" if verdict.kind == "done" else "fail", verdict.reason).inc()
         self._report_health(verdict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 
 import aiohttp
 from yarl import URL
@@ -21,9 +22,9 @@ class Sender:
     def __init__(self, settings: Settings, api_key: str) -> None:
         """Must be made inside a running event loop. Raises ConfigError for a key that cannot be sent."""
         self._settings = settings
-        self._url = URL(settings.moog_webhook_url or "")
+        self.url = URL(settings.moog_webhook_url or "")
         self._headers = auth_headers(settings, api_key)
-        self.place = f"{self._url.host}:{self._url.port}"
+        self.place = f"{self.url.host}:{self.url.port}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=settings.moog_max_concurrency),
             timeout=aiohttp.ClientTimeout(total=settings.moog_webhook_timeout),
@@ -36,11 +37,11 @@ class Sender:
         """Use another key from the next request on. Raises ConfigError, and then the old one stays."""
         self._headers = auth_headers(self._settings, api_key)
 
-    async def post(self, body: bytes) -> Verdict:
-        """Post `body`. A status decides, even if what follows it breaks off."""
+    async def post(self, body: bytes, further: Mapping[str, str]) -> Verdict:
+        """Post `body` with `further` headers. A status decides, even if what follows it breaks off."""
         try:
             async with self._session.post(
-                self._url, data=body, headers=self._headers, allow_redirects=False
+                self.url, data=body, headers={**further, **self._headers}, allow_redirects=False
             ) as response:
                 verdict = judge_status(response.status, response.headers.get("Retry-After"))
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):

@@ -22,7 +22,7 @@ from mutt_appliance.ingestor.rates import AcceptedCounter
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import now_rfc3339
 from mutt_appliance.queueing.intake import Intake, IntakeResult
-from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.logs import debug_is_shown, get_logger
 from mutt_appliance.telemetry.metrics import IngestorMetrics, observe_all
 
 log = get_logger("ingestor")
@@ -72,12 +72,15 @@ class IngestHandler:
         """The key that senders must give from now on."""
         self._key = api_key.encode()
 
-    async def handle(self, request: web.Request) -> web.Response:
-        """The answer to one request; its time is measured from here."""
+    async def handle(self, request: web.Request, traceparent: str | None = None) -> web.Response:
+        """The answer to one request; its time is measured from here.
+
+        `traceparent` is what its events are to continue, as `admit` has it.
+        """
         started = time.perf_counter()
         correlation_id = _correlation_id(request)
         try:
-            admission, result = await self._take(request, correlation_id)
+            admission, result = await self._take(request, correlation_id, traceparent)
             response = self._answer(admission, result, correlation_id)
             self._succeeded += 1
         except Rejection as rejection:
@@ -99,7 +102,9 @@ class IngestHandler:
         self._ok.inc(succeeded)
         observe_all(self._metrics.latency, latencies)
 
-    async def _take(self, request: web.Request, correlation_id: str) -> tuple[Admission, IntakeResult]:
+    async def _take(
+        self, request: web.Request, correlation_id: str, traceparent: str | None
+    ) -> tuple[Admission, IntakeResult]:
         if self.draining:
             raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "MUTT is stopping: try again")
         if not hmac.compare_digest(
@@ -111,7 +116,7 @@ class IngestHandler:
                 "X-API-KEY is missing or not the INGEST_API_KEY of this appliance",
             )
         parsed, may_hold_nul = await self._read(request)
-        admission = admit(parsed, self._limits, correlation_id, now_rfc3339(), may_hold_nul)
+        admission = admit(parsed, self._limits, correlation_id, now_rfc3339(), may_hold_nul, traceparent)
         result = await self._queue(admission)
         queued = len(admission.events) - len(result.duplicates)
         self._accepted.pending += queued
@@ -129,6 +134,8 @@ class IngestHandler:
             )
             if not admission.events:
                 raise _AllRefused(admission)
+        if debug_is_shown():
+            _tell_each(admission, result)
         return admission, result
 
     async def _read(self, request: web.Request) -> tuple[list[Any], bool]:
@@ -221,6 +228,17 @@ class _AllRefused(Exception):  # noqa: N818 - an answer, not a failure of ours
             "duplicates": 0,
             "refused": [{"index": r.index, "reason": r.reason} for r in self.admission.refused],
         }
+
+
+def _tell_each(admission: Admission, result: IntakeResult) -> None:
+    """A line for each event: one may have a correlation id of its own."""
+    for index, (_, payload) in enumerate(admission.events):
+        event = orjson.loads(payload)
+        log.debug(
+            "event is a duplicate" if index in result.duplicates else "event queued",
+            correlation_id=event["correlation_id"],
+            event_id=event["event_id"],
+        )
 
 
 def _correlation_id(request: web.Request) -> str:

@@ -11,8 +11,10 @@ from aiohttp import web
 from mutt_appliance.ingestor.group_commit import GroupCommit
 from mutt_appliance.ingestor.handler import IngestHandler
 from mutt_appliance.ingestor.rates import AcceptedCounter
+from mutt_appliance.ingestor.traced import TracedHandler
 from mutt_appliance.process import Child, look_less_for_cycles
-from mutt_appliance.queueing.client import RedisError, async_client
+from mutt_appliance.queueing.client import RedisError, async_client, blocking_client
+from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.queueing.intake import IngestQueue
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.telemetry.endpoints import BACKLOG, add_endpoints
@@ -41,7 +43,8 @@ async def _serve(child: Child) -> None:
     handler = IngestHandler(settings, child.secrets.ingest_api_key, commit, metrics, accepted)
 
     app = web.Application(client_max_size=settings.ingest_max_body_bytes)
-    app.router.add_post("/ingest", handler.handle)
+    tracing = child.start_tracing()
+    app.router.add_post("/ingest", TracedHandler(handler, tracing).handle if tracing else handler.handle)
     add_endpoints(app, settings.mutt_runtime_dir, child.spec.role)
     # Bodies are unpacked by `unpack`, which knows when to stop.
     runner = web.AppRunner(
@@ -59,7 +62,11 @@ async def _serve(child: Child) -> None:
     child.bind_loop(
         asyncio.get_running_loop(), stopping.set, lambda: handler.use_key(child.secrets.ingest_api_key)
     )
-    await _tick(child, handler, accepted, metrics)
+    listening = blocking_client(settings, child.secrets, child.name)
+    live = LiveSettings(settings, listening, keys)
+    await asyncio.gather(
+        asyncio.to_thread(live.start, child.stopping), _tick(child, handler, accepted, metrics)
+    )
     look_less_for_cycles()
     child.ready()
     while not stopping.is_set():
@@ -70,6 +77,7 @@ async def _serve(child: Child) -> None:
     await runner.cleanup()
     await _tick(child, handler, accepted, metrics)
     await client.aclose()
+    listening.close()
 
 
 async def _tick(

@@ -25,3 +25,4 @@ class Secrets:
     redis_pass_next: str = field(default="", repr=False)
     db_pass_next: str = field(default="", repr=False)
     redis_sentinel_pass_next: str = field(default="", repr=False)
+    otel_exporter_otlp_headers: str = field(default="", repr=False)

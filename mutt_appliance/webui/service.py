@@ -12,7 +12,8 @@ from aiohttp import web
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from mutt_appliance.process import Child
-from mutt_appliance.queueing.client import RedisError
+from mutt_appliance.queueing.client import RedisError, blocking_client
+from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
@@ -54,22 +55,29 @@ async def _serve(child: Child) -> None:
     add_document(app, OPERATIONS)
     add_endpoints(app, child.settings.mutt_runtime_dir, child.spec.role)
     runner = await serve(app, child.sockets["http"])
+    listening = blocking_client(child.settings, child.secrets, child.name)
+    live = LiveSettings(child.settings, listening, webui.stores.keys)
     stopping = asyncio.Event()
     child.bind_loop(asyncio.get_running_loop(), stopping.set)
-    await webui.probe()
+    await asyncio.gather(asyncio.to_thread(live.start, child.stopping), webui.probe())
     child.ready()
     await webui.tell()
     last_probe = time.monotonic()
+    level = webui.tell_log_level(live)
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
         if time.monotonic() - last_probe > PROBE_INTERVAL_SECS:
             await webui.probe()
             await webui.tell()
+            webui.tell_log_level(live)
             last_probe = time.monotonic()
+        if live.current.log_level != level:
+            level = webui.tell_log_level(live)
         child.beat()
     await runner.cleanup()
     await webui.close()
+    listening.close()
 
 
 class Webui:
@@ -107,6 +115,12 @@ class Webui:
     async def tell(self) -> None:
         """Report the pipeline to the supervisor, who has no Redis of its own, for systemd's status line."""
         self._child.report("pipeline", **summary(await self._state()))
+
+    def tell_log_level(self, live: LiveSettings) -> str:
+        """Report the level in force to the supervisor, for its own lines; also again, should one get lost."""
+        level = live.current.log_level
+        self._child.report("log_level", level=level)
+        return level
 
     async def probe(self) -> None:
         """See how the stores are, for /health."""
