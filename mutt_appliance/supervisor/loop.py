@@ -359,7 +359,7 @@ class Supervisor:
         if told is not None and told != self._log_level:
             self._log_level = told
             set_log_level(told)
-            self._log.info("log level in force", level=told)
+            self._log.info("log level in force", log_level=told)
 
     def _say(self, words: str) -> None:
         self.status_line = words

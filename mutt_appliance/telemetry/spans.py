@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mutt_appliance import __version__
 from mutt_appliance.config.otel import HEADERS, Exporter, exporters_of, headers_of, parse_headers
+from mutt_appliance.held_back import let_in
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.traceparent import TraceParent, parse_traceparent
 
@@ -107,6 +108,7 @@ def start_tracing(
     if not exporters:
         return None
     os.environ.update({name: value for name, value in variables.items() if name not in HEADERS})
+    let_in()
     resource = {
         "service.name": f"mutt-{role}",
         "service.namespace": "mutt",

@@ -5,6 +5,7 @@ with Collector() as collector: … collector.endpoint, collector.spans(), collec
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import threading
 import time
@@ -107,11 +108,12 @@ class Collector:
             unpacked = gzip.decompress(body) if request.headers["Content-Encoding"] == "gzip" else body
             self._spans += _spans_of(ExportTraceServiceRequest.FromString(unpacked))
         answer = ExportTraceServiceResponse().SerializeToString()
-        request.send_response(status)
-        request.send_header("Content-Type", PROTOBUF)
-        request.send_header("Content-Length", str(len(answer)))
-        request.end_headers()
-        request.wfile.write(answer)
+        with contextlib.suppress(ConnectionError):
+            request.send_response(status)
+            request.send_header("Content-Type", PROTOBUF)
+            request.send_header("Content-Length", str(len(answer)))
+            request.end_headers()
+            request.wfile.write(answer)
 
 
 def _spans_of(request: Any) -> list[CollectedSpan]:
