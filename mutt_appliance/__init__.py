@@ -9,4 +9,7 @@ The way of an event, and where to read it:
     supervisor/  starts, watches, restarts and stops the processes above
 """
 
+from mutt_appliance.held_back import hold_back
+
+hold_back()
 __version__ = "2.5.0"

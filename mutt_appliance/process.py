@@ -12,13 +12,14 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mutt_appliance.config import Settings
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.telemetry.health import HealthBoard
+from mutt_appliance.telemetry.spans import CLOSE_MAX_SECS, Tracing, start_tracing
 
 BEAT_INTERVAL_SECS = 0.5
 # A batch makes thousands of dictionaries that die together, none in a cycle; looking for cycles each
@@ -34,6 +35,7 @@ class ChildSpec:
     supervisor so that a pool shares one port. `channel` is the child's end of a SOCK_SEQPACKET
     pair; the supervisor's end sees end-of-file when the child is gone. `run_id` is the same for
     all children of one run of the supervisor. `output` becomes stdout and stderr of the child, if given.
+    `otel` are OpenTelemetry's variables. With `log_priorities` log lines begin with their priority, for the journal.
     """
 
     role: str
@@ -46,6 +48,8 @@ class ChildSpec:
     sockets: dict[str, socket.socket]
     parent_pid: int
     output: socket.socket | None = None
+    otel: Mapping[str, str] = field(default_factory=dict, repr=False)
+    log_priorities: bool = False
 
     @property
     def name(self) -> str:
@@ -70,6 +74,7 @@ class Child:
         self._on_stop: Callable[[], None] | None = None
         self._on_reload: Callable[[], None] | None = None
         self._last_beat = 0.0
+        self._tracing: Tracing | None = None
         spec.channel.setblocking(False)
 
     def request_stop(self) -> None:
@@ -83,6 +88,22 @@ class Child:
         self.reloading.set()
         if self._on_reload is not None:
             self._on_reload()
+
+    def start_tracing(self) -> Tracing | None:
+        """Traces, if there are any; for a role that makes spans, once, at its start."""
+        self._tracing = start_tracing(
+            self.spec.otel,
+            self.secrets.otel_exporter_otlp_headers,
+            role=self.spec.role,
+            process=self.name,
+            instance=self.spec.worker_name,
+        )
+        return self._tracing
+
+    def close_tracing(self) -> None:
+        """Export the last spans; takes no more than a small part of the drain time."""
+        if self._tracing is not None:
+            self._tracing.close(min(CLOSE_MAX_SECS, self.settings.drain_timeout / 8))
 
     def bind_loop(
         self,

@@ -31,7 +31,10 @@ class PoisonError(Exception):
 
 @dataclass
 class Batch:
-    """Audit rows with the alert of each (None: audited only), dead letters, and unmatched patterns."""
+    """Audit rows with the alert of each (None: audited only), dead letters, and unmatched patterns.
+
+    `items` are those of the rows, `buried` are those of the dead letters, with the reason.
+    """
 
     size: int
     rows: list[AuditRow] = field(default_factory=list)
@@ -40,11 +43,17 @@ class Batch:
     dead: list[bytes] = field(default_factory=list)
     unhandled: list[UnhandledCount] = field(default_factory=list)
     unhandled_events: int = 0
+    buried: dict[bytes, str] = field(default_factory=dict)
+
+    def bury(self, item: bytes, reason: str, attempts: int = 1) -> None:
+        """Make a dead letter of an item."""
+        self.dead.append(dead_letter(item, reason, attempts, "alerter"))
+        self.buried[item] = reason
 
     def without_refused(self, reasons: dict[int, str]) -> None:
         """Turn the rows that the database refused, by their place in `rows`, into dead letters."""
         for index, reason in reasons.items():
-            self.dead.append(dead_letter(self.items[index], f"audit log: {reason}", 1, "alerter"))
+            self.bury(self.items[index], f"audit log: {reason}")
             self.alerts[index] = None
 
     def activity(self) -> Activity:
@@ -76,7 +85,7 @@ class BatchProcessor:
         for index, event in enumerate(_parse_all(items)):
             fault = _fault(event)
             if fault is not None:
-                batch.dead.append(dead_letter(items[index], f"not an event: {fault}", 1, "alerter"))
+                batch.bury(items[index], f"not an event: {fault}")
                 continue
             message = event.get("message") or ""
             hostname = event.get("hostname") or NO_HOSTNAME
@@ -147,7 +156,7 @@ def _keep(batch: Batch, item: bytes, event: dict[str, Any], message: str, decisi
     elif severity is not None and (type(severity) is not int or not 0 <= severity <= 7):
         fault = "syslog_severity is no number from 0 to 7"
     if received_at is None or fault is not None:
-        batch.dead.append(dead_letter(item, f"not an event: {fault}", 1, "alerter"))
+        batch.bury(item, f"not an event: {fault}")
         return
     event_id = event["event_id"]
     hostname = event.get("hostname") or NO_HOSTNAME

@@ -43,6 +43,7 @@ class Shared:
         self._hasher = PatternHasher()
         # Hyperscan's scratch space and the hasher's cache serve one thread at a time.
         self._deciding = threading.Lock()
+        self.tracing = child.start_tracing()
         self._warned_depth = False
 
     @property

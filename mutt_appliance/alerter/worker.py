@@ -13,16 +13,17 @@ import time
 
 from mutt_appliance.alerter.batch import Batch
 from mutt_appliance.alerter.bell import WAIT_SLICE_SECS
+from mutt_appliance.alerter.fates import fates, parsed
 from mutt_appliance.alerter.shard_view import ShardView
 from mutt_appliance.alerter.shared import Shared
+from mutt_appliance.alerter.spans import spans_of_batch
 from mutt_appliance.backoff import Backoff
 from mutt_appliance.config import Settings
 from mutt_appliance.queueing.client import RedisError
-from mutt_appliance.queueing.dead_letter import dead_letter
 from mutt_appliance.queueing.events import SUSPECT_AFTER, Claim, EventQueue, Settlement
 from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError
 from mutt_appliance.store.errors import StoreUnavailable
-from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.logs import debug_is_shown, get_logger
 
 log = get_logger("alerter")
 BACKOFF_FIRST_SECS = 0.1
@@ -175,21 +176,29 @@ class Worker:
     def _process(self, seat: Seat, claim: Claim) -> None:
         """Decide, audit, settle. What fails before the settlement leaves the batch claimed, and it comes again."""
         shared = self._shared
+        claimed_ns = time.time_ns()
         if len(claim.items) == 1 and claim.deaths - SUSPECT_AFTER >= self._settings.alerter_max_retries:
             batch = _condemned(claim)
         else:
             batch = shared.decide(claim.items)
-        if batch.rows:
-            written = time.perf_counter()
-            refused = shared.audit.write(batch.rows)
-            shared.metrics.db_latency.observe((time.perf_counter() - written) * 1000)
-            shared.well("database")
-            batch.without_refused({row.index: row.reason for row in refused})
-        settlement = Settlement(
-            batch.size, batch.alerts_to_send(), batch.dead, batch.unhandled, batch.activity()
-        )
-        with seat.view.asking():
-            settled = seat.queue.settle(settlement, shared.unhandled_policy, shared.shedding(seat.view))
+        queue = seat.view.shard.keys.ingest_queue
+        with spans_of_batch(shared.tracing, queue, claim.items, batch, claimed_ns) as spans:
+            if batch.rows:
+                written = time.perf_counter()
+                refused = shared.audit.write(batch.rows)
+                shared.metrics.db_latency.observe((time.perf_counter() - written) * 1000)
+                shared.well("database")
+                batch.without_refused({row.index: row.reason for row in refused})
+                spans.note("audited")
+            settlement = Settlement(
+                batch.size, batch.alerts_to_send(), batch.dead, batch.unhandled, batch.activity()
+            )
+            with seat.view.asking():
+                settled = seat.queue.settle(settlement, shared.unhandled_policy, shared.shedding(seat.view))
+            spans.settled(settled)
+        if debug_is_shown():
+            for fate in fates(claim.items, batch, shed=settled.shed > 0):
+                log.debug("event processed", **fate.facts())
         self._backoff.reset()
         seat.held = 0
         shared.settled(seat.view, batch, settled)
@@ -209,5 +218,8 @@ def _condemned(claim: Claim) -> Batch:
     reason = (
         f"{claim.deaths} workers died while they held this event, the last ones with nothing else in hand"
     )
-    log.error("event is given up", reason=reason)
-    return Batch(1, dead=[dead_letter(claim.items[0], reason, claim.deaths, "alerter")])
+    event = parsed(claim.items[0]) or {}
+    log.error("event is given up", reason=reason, correlation_id=event.get("correlation_id"))
+    batch = Batch(1)
+    batch.bury(claim.items[0], reason, claim.deaths)
+    return batch

@@ -15,6 +15,8 @@ from mutt_appliance.cli.configuration import load_or_exit
 from mutt_appliance.config import ConfigError, Settings, load
 from mutt_appliance.config.checks import unprotected
 from mutt_appliance.config.faults import EXIT_CONFIG
+from mutt_appliance.config.loading import merged_variables
+from mutt_appliance.config.otel import HEADERS, otel_variables
 from mutt_appliance.secrets import Secrets, SecretsError, SecretsUnavailable
 from mutt_appliance.secrets.source import source_of
 from mutt_appliance.supervisor.activation import Activated, take_sockets
@@ -25,7 +27,8 @@ from mutt_appliance.supervisor.notify import Notifier
 from mutt_appliance.supervisor.parent_death import die_with_parent
 from mutt_appliance.supervisor.programs import ProgramError
 from mutt_appliance.supervisor.roles import Pool, pools
-from mutt_appliance.telemetry.logs import configure_logging, get_logger
+from mutt_appliance.telemetry.logs import configure_logging, finish_logging, get_logger
+from mutt_appliance.telemetry.priorities import stderr_is_journal
 from mutt_appliance.tls.inventory import refuse_unusable
 
 EXIT_FAILED = 1
@@ -53,27 +56,42 @@ def supervise(settings: Settings, table: Callable[[Settings], list[Pool]], env_f
     setproctitle("mutt: supervisor")
     leave_no_dump()
     notifier = Notifier()
+    environ = dict(os.environ)
+    for name in HEADERS:
+        # They may hold a secret: no process of ours needs to inherit them.
+        os.environ.pop(name, None)
     activated: Activated | None = None
     source = source_of(settings, os.environ)
 
     def read() -> tuple[Settings, Secrets]:
-        now = load(os.environ, env_file).settings
+        now = load(environ, env_file).settings
         return now, source.reload()
 
     try:
         while True:
             main_log = Tee(log_of(settings.mutt_runtime_dir, MAIN_LOG))
-            configure_logging(settings.log_level, settings.log_format, main_log, process="supervisor")
+            configure_logging(
+                settings.log_level,
+                settings.log_format,
+                main_log,
+                repeat_limit=settings.log_repeat_limit,
+                priorities=stderr_is_journal(),
+                process="supervisor",
+            )
             activated = activated or take_sockets(os.environ, frozen=bool(getattr(sys, "frozen", False)))
             secrets = source.load()
             refuse_unusable(settings)
             for remark in unprotected(settings):
                 get_logger("cli.run").warning("a connection is not protected", remark=remark)
-            supervisor = Supervisor(settings, secrets, table(settings), read, notifier, activated, source)
+            otel = otel_variables(merged_variables(environ, env_file))
+            supervisor = Supervisor(
+                settings, secrets, table(settings), read, notifier, activated, source, otel
+            )
             code = supervisor.run()
+            finish_logging()
             if code or not supervisor.restart_wanted:
                 return code
-            settings = load(os.environ, env_file).settings
+            settings = load(environ, env_file).settings
             if not source.fits(settings):
                 source.close()
                 source = source_of(settings, os.environ)

@@ -17,6 +17,7 @@ from mutt_appliance.config.describe import plain_type, requirement
 from mutt_appliance.config.settings import Settings, extra_of
 
 DYNAMIC: Final = (
+    "log_level",
     "cache_reload_interval",
     "unhandled_threshold",
     "unhandled_expiry_seconds",

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from mutt_appliance.config.checks import cross_check
 from mutt_appliance.config.describe import requirement
 from mutt_appliance.config.faults import ConfigError, Fault
+from mutt_appliance.config.otel import otel_variables, otel_warnings
 from mutt_appliance.config.settings import Settings, variable_name
 
 DEFAULT_ENV_FILE = Path("/etc/mutt/mutt.env")
@@ -70,17 +71,25 @@ def read_env_file(path: Path, *, required: bool) -> dict[str, str]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def load(environ: Mapping[str, str], env_file: Path | None = None) -> Loaded:
-    """Build the settings from `environ`, which wins, and the env file.
+def merged_variables(environ: Mapping[str, str], env_file: Path | None = None) -> dict[str, str]:
+    """Every variable of the env file and of `environ`, which wins. Raises ConfigError.
 
     `env_file` given by the user must exist; without it MUTT_ENV_FILE, then /etc/mutt/mutt.env, is
-    taken if it is there. An empty value counts as not set. Raises ConfigError with every fault.
+    taken if it is there.
     """
     if env_file is not None or environ.get("MUTT_ENV_FILE"):
         from_file = read_env_file(env_file or Path(environ["MUTT_ENV_FILE"]), required=True)
     else:
         from_file = read_env_file(DEFAULT_ENV_FILE, required=False)
-    merged = {**from_file, **environ}
+    return {**from_file, **environ}
+
+
+def load(environ: Mapping[str, str], env_file: Path | None = None) -> Loaded:
+    """Build the settings from `environ` and the env file, as `merged_variables` has them.
+
+    An empty value counts as not set. Raises ConfigError with every fault.
+    """
+    merged = merged_variables(environ, env_file)
     given = {
         field: merged[variable_name(field)]
         for field in Settings.model_fields
@@ -89,7 +98,7 @@ def load(environ: Mapping[str, str], env_file: Path | None = None) -> Loaded:
     settings, faults = _validate(given)
     faults += cross_check(settings)
     faults += _misplaced_secrets(merged)
-    warnings = unknown_variables(merged)
+    warnings = unknown_variables(merged) + otel_warnings(otel_variables(merged), environ)
     if faults:
         raise ConfigError(faults, warnings)
     return Loaded(settings, tuple(warnings))

@@ -16,6 +16,9 @@ Every setting is an environment variable. `systemctl start mutt` takes them from
 a variable in the environment wins over the file, an empty one counts as not set.
 `mutt config check` names every fault at once, `mutt config show` prints what is in force.
 
+Variables of OpenTelemetry (`OTEL_…`) stand in the same places; they are the standard's and not in this list:
+[observability.md](observability.md).
+
 This page is made by `mutt config docs` from the declarations that also check the values. Do not edit it.
 """
 
@@ -33,7 +36,8 @@ In Vault and as systemd credentials they have the same names: [secrets](secrets.
 | REDIS_PASS | Password of an external Redis |
 | DB_PASS | Password of an external PostgreSQL |
 | REDIS_SENTINEL_PASS | Password of the Sentinels |
-| each of them with _NEXT | The value that follows it, while it is being changed: both are accepted or tried |
+| each of the above with _NEXT | The value that follows it, while it is being changed: both are accepted or tried |
+| OTEL_EXPORTER_OTLP_HEADERS | Headers for the collector of traces, such as `authorization=Bearer%20…` |
 """
 
 

@@ -9,9 +9,9 @@ the specification has it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
@@ -19,7 +19,13 @@ from mutt_appliance.config.addresses import Address, parse_address
 
 # Where Sentinels listen by default.
 SENTINEL_PORT = 26379
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+def _capitals(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_capitals)]
 
 SECTIONS: dict[str, str] = {
     "appliance": "Appliance",
@@ -69,6 +75,14 @@ class Settings(BaseModel):
     log_level: LogLevel = setting("INFO", "Log level (DEBUG/INFO/WARNING/ERROR)", "appliance")
     log_format: Literal["auto", "json", "console"] = setting(
         "auto", "json, console, or auto: console on a terminal, json elsewhere", "appliance"
+    )
+    log_repeat_limit: int = setting(
+        20,
+        "Lines that one process writes of one warning or error within a minute, beside the first of each reason; "
+        "then one line says how many more there were; 0 writes all",
+        "appliance",
+        "lines",
+        ge=0,
     )
     liveness_timeout: float = setting(
         30.0,
@@ -673,11 +687,6 @@ class Settings(BaseModel):
         for each in value:
             parse_address(each, 1)
         return value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _capitals(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
 
     @property
     def embedded(self) -> bool:

@@ -12,6 +12,7 @@ import uuid_utils
 from mutt_appliance.config import Settings
 from mutt_appliance.events.severity import parse_severity
 from mutt_appliance.events.snmptrap import enrich, may_be_trap
+from mutt_appliance.events.tracing import TRACEPARENT_FIELD
 from mutt_appliance.queueing.dead_letter import dead_letter
 from mutt_appliance.queueing.intake import DIGEST_BYTES
 
@@ -73,13 +74,22 @@ class Admission:
 
 
 def admit(
-    parsed: list[Any], limits: Limits, correlation_id: str, received_at: str, may_hold_nul: bool
+    parsed: list[Any],
+    limits: Limits,
+    correlation_id: str,
+    received_at: str,
+    may_hold_nul: bool,
+    traceparent: str | None = None,
 ) -> Admission:
     """Check and complete the events of one request.
+
+    `traceparent` is the span that the events continue, empty for none; where it is None there are no traces.
 
     `received_at` is RFC 3339 UTC. `may_hold_nul` says that the body had an escaped NUL somewhere, which
     is the only way one can be in a JSON string; PostgreSQL cannot store it.
     """
+    if traceparent is not None:
+        _mark(parsed, traceparent)
     admission = Admission()
     for index, event in enumerate(parsed):
         try:
@@ -155,6 +165,14 @@ def _admit_one(
     if may_hold_nul and _holds_nul(event):
         raise RefusedError("the event holds a NUL character (\\u0000), which cannot be stored: remove it")
     return digest, payload, event_id, hostname or ""
+
+
+def _mark(parsed: list[Any], traceparent: str) -> None:
+    for event in parsed:
+        if type(event) is dict:
+            event.pop(TRACEPARENT_FIELD, None)
+            if traceparent:
+                event[TRACEPARENT_FIELD] = traceparent
 
 
 def _check_required(name: str, value: object) -> None:

@@ -42,6 +42,7 @@ class Job:
         """What a log line says about it."""
         return {
             "correlation_id": self.alert.get("correlation_id"),
+            "event_id": self.alert.get("event_id"),
             "alert_id": self.alert.get("alert_id"),
             "attempt": self.attempt,
         }

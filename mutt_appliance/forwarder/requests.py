@@ -10,6 +10,7 @@ from mutt_appliance.forwarder.holdings import Holdings
 from mutt_appliance.forwarder.jobs import Job, body_of, outcome_of
 from mutt_appliance.forwarder.retry import RetryPolicy, Verdict
 from mutt_appliance.forwarder.sender import Sender
+from mutt_appliance.forwarder.spans import DeliverySpans
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import Outcome
 from mutt_appliance.queueing.dynamic import LiveSettings
@@ -44,6 +45,7 @@ class Requests:
         self._may_repeat = may_repeat
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures_in_a_row = 0
+        self._tracing = child.start_tracing()
 
     def begin(self, holdings: Holdings, on_end: Callable[[], None], group: asyncio.TaskGroup) -> None:
         """Post the next jobs of `holdings` in one request, as a task of `group`; `on_end` is called after it."""
@@ -65,7 +67,11 @@ class Requests:
 
     async def _request(self, jobs: list[Job], holdings: Holdings, on_end: Callable[[], None]) -> None:
         started = time.perf_counter()
-        verdict = await self._sender.post(body_of(jobs, self._live.current), self._may_repeat)
+        with DeliverySpans(self._tracing, jobs, self._sender.url) as spans:
+            verdict = await self._sender.post(
+                body_of(jobs, self._live.current), self._may_repeat, spans.headers
+            )
+            spans.answered(verdict)
         self._metrics.latency.observe(time.perf_counter() - started)
         self._metrics.requests.labels("success" if verdict.kind == "done" else "fail", verdict.reason).inc()
         self._report_health(verdict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -21,13 +21,15 @@ class Verdict:
     """What one attempt came to.
 
     `reason` is empty for done, else a short word fit for a metric's label: http_503, timeout,
-    connection, tls, protocol. `wait_secs` is what the receiver asked for, `detail` says more to people.
+    connection, tls, protocol. `wait_secs` is what the receiver asked for, `status` that of its answer (0
+    without one), `detail` says more to people.
     """
 
     kind: Literal["done", "retry", "dead"]
     reason: str = ""
     wait_secs: float = 0.0
     detail: str = ""
+    status: int = field(default=0, compare=False)
 
     @property
     def words(self) -> str:
@@ -56,11 +58,12 @@ class NextStep:
 def judge_status(status: int, retry_after: str | None = None, now: datetime | None = None) -> Verdict:
     """2xx is done; 408, 425, 429 and 5xx are tried again; any other 3xx or 4xx is final."""
     if 200 <= status < 300:
-        return Verdict("done")
+        return Verdict("done", status=status)
     reason = f"http_{status}"
     if status in RETRYABLE_4XX or status >= 500:
-        return Verdict("retry", reason, retry_after_secs(retry_after, now or datetime.now(UTC)))
-    return Verdict("dead", reason)
+        wait_secs = retry_after_secs(retry_after, now or datetime.now(UTC))
+        return Verdict("retry", reason, wait_secs, status=status)
+    return Verdict("dead", reason, status=status)
 
 
 def judge_failure(error: BaseException) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
 from yarl import URL
@@ -19,6 +19,7 @@ from mutt_appliance.tls.live import ClientTls
 
 # An answer is read only so that its connection can be used again; a longer one costs the connection.
 ANSWER_MAX_BYTES = 65536
+NO_HEADERS: Mapping[str, str] = {}
 KEY_REFUSED = frozenset({"http_401", "http_403"})
 
 
@@ -35,12 +36,12 @@ class Sender:
         Raises ConfigError for a key that cannot be sent, and for certificate files that cannot be used.
         """
         self._settings = settings
-        self._url = URL(settings.moog_webhook_url or "")
+        self.url = URL(settings.moog_webhook_url or "")
         self._use = use
         self._keys = KeyChoice(secrets.moog_api_key, secrets.moog_api_key_next)
         self._headers = self._headers_of(self._keys)
-        self.tls = ClientTls(webhook_files(settings)) if self._url.scheme == "https" else None
-        self.place = f"{self._url.host}:{self._url.port}"
+        self.tls = ClientTls(webhook_files(settings)) if self.url.scheme == "https" else None
+        self.place = f"{self.url.host}:{self.url.port}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=settings.moog_max_concurrency),
             timeout=aiohttp.ClientTimeout(total=settings.moog_webhook_timeout),
@@ -56,8 +57,13 @@ class Sender:
         self._keys = keys
         self._use.renew(secrets)
 
-    async def post(self, body: bytes, may_repeat: Callable[[], Awaitable[bool]] = _always) -> Verdict:
-        """Post `body`. A status decides, even if what follows it breaks off.
+    async def post(
+        self,
+        body: bytes,
+        may_repeat: Callable[[], Awaitable[bool]] = _always,
+        further: Mapping[str, str] = NO_HEADERS,
+    ) -> Verdict:
+        """Post `body` with `further` headers. A status decides, even if what follows it breaks off.
 
         With two keys a refused one does not decide: the same request goes out with the other, once
         `may_repeat` says so, as it is a request more than the rate limit was asked for.
@@ -65,11 +71,11 @@ class Sender:
         # Those of now to the end, whatever a reload brings meanwhile.
         keys, headers = self._keys, self._headers
         which = keys.preferred
-        verdict = await self._post(body, headers[which])
+        verdict = await self._post(body, {**further, **headers[which]})
         if verdict.reason in KEY_REFUSED and (other := keys.other(which)) is not None:
             if not await may_repeat():
                 return Verdict("retry", verdict.reason)
-            verdict = await self._post(body, headers[other])
+            verdict = await self._post(body, {**further, **headers[other]})
             # Refused, too: then it is not the key's age. Any other answer came past the door.
             if verdict.reason not in KEY_REFUSED:
                 which = other
@@ -83,7 +89,7 @@ class Sender:
         context = self.tls.context if self.tls else True
         try:
             async with self._session.post(
-                self._url, data=body, headers=headers, allow_redirects=False, ssl=context
+                self.url, data=body, headers=headers, allow_redirects=False, ssl=context
             ) as response:
                 verdict = judge_status(response.status, response.headers.get("Retry-After"))
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):

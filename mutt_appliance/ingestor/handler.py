@@ -26,7 +26,7 @@ from mutt_appliance.queueing.errors import ReplicasMissingError
 from mutt_appliance.queueing.intake import IntakeResult
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.secrets.caller_keys import CallerKeys
-from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.logs import debug_is_shown, get_logger
 from mutt_appliance.telemetry.metrics import IngestorMetrics, observe_all
 from mutt_appliance.telemetry.secret_use import KeyUse, Which
 
@@ -82,12 +82,15 @@ class IngestHandler:
         self._use.renew(secrets)
         self._keys = CallerKeys(secrets.ingest_api_key, secrets.ingest_api_key_next)
 
-    async def handle(self, request: web.Request) -> web.Response:
-        """The answer to one request; its time is measured from here."""
+    async def handle(self, request: web.Request, traceparent: str | None = None) -> web.Response:
+        """The answer to one request; its time is measured from here.
+
+        `traceparent` is what its events are to continue, as `admit` has it.
+        """
         started = time.perf_counter()
         correlation_id = _correlation_id(request)
         try:
-            admission, result = await self._take(request, correlation_id)
+            admission, result = await self._take(request, correlation_id, traceparent)
             response = self._answer(admission, result, correlation_id)
             self._succeeded += 1
         except Rejection as rejection:
@@ -115,7 +118,9 @@ class IngestHandler:
             self._use.used(which, count)
         self._used.clear()
 
-    async def _take(self, request: web.Request, correlation_id: str) -> tuple[Admission, IntakeResult]:
+    async def _take(
+        self, request: web.Request, correlation_id: str, traceparent: str | None
+    ) -> tuple[Admission, IntakeResult]:
         if self.draining:
             raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "MUTT is stopping: try again")
         which = self._keys.which(request.headers.get("X-API-KEY", ""))
@@ -127,7 +132,7 @@ class IngestHandler:
             )
         self._used[which] += 1
         parsed, may_hold_nul = await self._read(request)
-        admission = admit(parsed, self._limits, correlation_id, now_rfc3339(), may_hold_nul)
+        admission = admit(parsed, self._limits, correlation_id, now_rfc3339(), may_hold_nul, traceparent)
         result = await self._queue(admission)
         queued = len(admission.events) - len(result.duplicates)
         self._accepted.pending += queued
@@ -145,6 +150,8 @@ class IngestHandler:
             )
             if not admission.events:
                 raise _AllRefused(admission)
+        if debug_is_shown():
+            _tell_each(admission, result)
         return admission, result
 
     async def _read(self, request: web.Request) -> tuple[list[Any], bool]:
@@ -243,6 +250,17 @@ class _AllRefused(Exception):  # noqa: N818 - an answer, not a failure of ours
             "duplicates": 0,
             "refused": [{"index": r.index, "reason": r.reason} for r in self.admission.refused],
         }
+
+
+def _tell_each(admission: Admission, result: IntakeResult) -> None:
+    """A line for each event: one may have a correlation id of its own."""
+    for index, (_, payload) in enumerate(admission.events):
+        event = orjson.loads(payload)
+        log.debug(
+            "event is a duplicate" if index in result.duplicates else "event queued",
+            correlation_id=event["correlation_id"],
+            event_id=event["event_id"],
+        )
 
 
 def _correlation_id(request: web.Request) -> str:

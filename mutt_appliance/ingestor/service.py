@@ -11,8 +11,11 @@ from aiohttp import web
 from mutt_appliance.ingestor.doors import Doors
 from mutt_appliance.ingestor.handler import IngestHandler
 from mutt_appliance.ingestor.rates import AcceptedCounter
+from mutt_appliance.ingestor.traced import TracedHandler
 from mutt_appliance.ingestor.upkeep import Upkeep
 from mutt_appliance.process import Child, look_less_for_cycles
+from mutt_appliance.queueing.client import blocking_client
+from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.queueing.shards import async_shards, close_all
 from mutt_appliance.telemetry.endpoints import BACKLOG, add_endpoints
 from mutt_appliance.telemetry.metrics import IngestorMetrics, TlsMetrics
@@ -44,7 +47,8 @@ async def _serve(child: Child) -> None:
     certificates = CertificateWatch(child, door, tls)
 
     app = web.Application(client_max_size=settings.ingest_max_body_bytes)
-    app.router.add_post("/ingest", handler.handle)
+    tracing = child.start_tracing()
+    app.router.add_post("/ingest", TracedHandler(handler, tracing).handle if tracing else handler.handle)
     add_endpoints(app, settings.mutt_runtime_dir, child.spec.role)
     # Bodies are unpacked by `unpack`, which knows when to stop.
     runner = web.AppRunner(
@@ -66,7 +70,9 @@ async def _serve(child: Child) -> None:
         certificates.reload()
 
     child.bind_loop(asyncio.get_running_loop(), stopping.set, reload)
-    await upkeep.start()
+    listening = blocking_client(settings, lambda: child.secrets, child.name)
+    live = LiveSettings(settings, listening, shards.home.keys)
+    await asyncio.gather(asyncio.to_thread(live.start, child.stopping), upkeep.start())
     _tell(child, handler, doors, metrics)
     certificates.turn()
     look_less_for_cycles()
@@ -81,6 +87,7 @@ async def _serve(child: Child) -> None:
     await upkeep.stop()
     _tell(child, handler, doors, metrics)
     await close_all(shards)
+    listening.close()
 
 
 def _tell(child: Child, handler: IngestHandler, doors: Doors, metrics: IngestorMetrics) -> None:

@@ -21,7 +21,7 @@ from mutt_appliance.queueing.changes import Change, ChangeListener
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.scripts import script_source, text
-from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.logs import get_logger, set_log_level
 
 log = get_logger("queueing.dynamic")
 LOOK_SECS = 30.0
@@ -104,6 +104,8 @@ class LiveSettings:
             before = self.current
             self.current = made
             names = [name for name in type(made).model_fields if getattr(made, name) != getattr(before, name)]
+            if made.log_level != before.log_level:
+                set_log_level(made.log_level)
             log.info("dynamic settings in force", **{name: getattr(made, name) for name in names})
 
     def start(

@@ -29,6 +29,7 @@ class Secrets:
     redis_pass_next: str = field(default="", repr=False)
     db_pass_next: str = field(default="", repr=False)
     redis_sentinel_pass_next: str = field(default="", repr=False)
+    otel_exporter_otlp_headers: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> Self:
@@ -41,5 +42,5 @@ class Secrets:
         return getattr(self, name), getattr(self, name + NEXT)
 
 
-NAMES = tuple(field.name for field in fields(Secrets) if not field.name.endswith(NEXT))
-"""Each secret once, without its `…_next`."""
+NAMES = tuple(field.name for field in fields(Secrets) if hasattr(Secrets, field.name + NEXT))
+"""Each secret that can be rotated, once, without its `…_next`."""

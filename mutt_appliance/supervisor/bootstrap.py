@@ -17,7 +17,7 @@ from mutt_appliance.process import Child, ChildSpec
 from mutt_appliance.secrets import Secrets, SecretsError
 from mutt_appliance.supervisor.no_dump import leave_no_dump
 from mutt_appliance.supervisor.parent_death import die_with_parent
-from mutt_appliance.telemetry.logs import configure_logging, get_logger
+from mutt_appliance.telemetry.logs import configure_logging, finish_logging, get_logger
 from mutt_appliance.telemetry.metrics import enable_pool_metrics
 
 # Blocked by the supervisor around the spawn, so that none of them ends a child that has no handler yet.
@@ -39,7 +39,13 @@ def run_child(spec: ChildSpec, module: str) -> None:
     setproctitle(f"mutt: {spec.name}")
     # On SIGABRT: every thread's stack to stderr.
     faulthandler.enable()
-    configure_logging(spec.settings.log_level, spec.settings.log_format, process=spec.name)
+    configure_logging(
+        spec.settings.log_level,
+        spec.settings.log_format,
+        repeat_limit=spec.settings.log_repeat_limit,
+        priorities=spec.log_priorities,
+        process=spec.name,
+    )
     log = get_logger("supervisor.bootstrap")
     enable_pool_metrics(spec.settings.mutt_runtime_dir, spec.role, spec.index)
     child = Child(spec)
@@ -48,12 +54,12 @@ def run_child(spec: ChildSpec, module: str) -> None:
         importlib.import_module(module).run(child)
     except (ConfigError, SecretsError) as error:
         log.error("configuration cannot be used", error=str(error))
-        _leave(EXIT_CONFIG)
+        _leave(child, EXIT_CONFIG)
     # Whatever went wrong in a role is logged here once, and the supervisor starts it again.
     except Exception:
         log.exception("process failed")
-        _leave(1)
-    _leave(0)
+        _leave(child, 1)
+    _leave(child, 0)
 
 
 def _handle_signals(child: Child) -> None:
@@ -87,8 +93,10 @@ def _take_messages(child: Child) -> None:
             child.reload_round = int(message["round"])
 
 
-def _leave(code: int) -> None:
+def _leave(child: Child, code: int) -> None:
     """Exit at once: a thread of the role that still runs must not hold the process up."""
+    child.close_tracing()
+    finish_logging()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from mutt_appliance.telemetry.priorities import without_priorities
+
 LOG_MAX_BYTES = 1_048_576
 LOG_FOLDER = "logs"
 LOG_MODE = 0o640
@@ -76,7 +78,7 @@ class Tee:
 
     def write(self, text: str) -> int:
         """Write to both."""
-        self._file.write(text.encode("utf-8", "backslashreplace"))
+        self._file.write(without_priorities(text.encode("utf-8", "backslashreplace")))
         return self._stream.write(text)
 
     def flush(self) -> None:

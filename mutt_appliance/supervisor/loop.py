@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -35,7 +35,8 @@ from mutt_appliance.supervisor.states import Policy
 from mutt_appliance.supervisor.status_line import Standing, status_line
 from mutt_appliance.supervisor.workers import SpecFactory, WorkerMember
 from mutt_appliance.telemetry.health import forget
-from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.logs import get_logger, set_log_level
+from mutt_appliance.telemetry.priorities import stderr_is_journal
 from mutt_appliance.telemetry.source_health import SourceBoard
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -56,7 +57,8 @@ class Supervisor:
 
     The constructor makes folders, takes the pid file and binds the sockets; it raises ConfigError
     or ProgramError. `reload` gives settings and secrets as they are now; it may raise. `source` may bring
-    other secrets at any time. All methods belong to the thread of `run`; others reach it through `desk`.
+    other secrets at any time; `otel` are OpenTelemetry's variables. All methods belong to the thread of `run`;
+    others reach it through `desk`.
     """
 
     def __init__(
@@ -68,12 +70,15 @@ class Supervisor:
         notifier: Notifier | None = None,
         activated: Activated | None = None,
         source: Source | None = None,
+        otel: Mapping[str, str] | None = None,
     ) -> None:
         self._settings = settings
         self._secrets = secrets
         self._read_again = reload
         self.source = source
         self._source_board = SourceBoard(settings.mutt_runtime_dir)
+        self._otel = otel or {}
+        self._log_level: str = settings.log_level
         self._log = get_logger("supervisor.loop")
         self._selector = selectors.DefaultSelector()
         self._notifier = notifier or Notifier()
@@ -374,6 +379,7 @@ class Supervisor:
                 self._drain_notice_at = now + DRAIN_NOTICE_SECS
                 self._notifier.extend(2 * DRAIN_NOTICE_SECS)
             return
+        self._follow_log_level()
         pipeline = next((m.reports["pipeline"] for m in self.members if "pipeline" in m.reports), None)
         line = status_line([Standing.of(member) for member in self.members], pipeline)
         self._say(f"{line}; secrets: {trouble}" if trouble else line)
@@ -389,6 +395,14 @@ class Supervisor:
         state = self.source.state
         self._source_board.tell(state)
         return "" if state.ok else state.detail
+
+    def _follow_log_level(self) -> None:
+        """The web UI tells which level is in force: we have no Redis of our own to ask."""
+        told = next((m.reports["log_level"]["level"] for m in self.members if "log_level" in m.reports), None)
+        if told is not None and told != self._log_level:
+            self._log_level = told
+            set_log_level(told)
+            self._log.info("log level in force", log_level=told)
 
     def _say(self, words: str) -> None:
         self.status_line = words
@@ -421,6 +435,8 @@ class Supervisor:
                 sockets={purpose: self._sockets[field] for purpose, field in pool.sockets.items()},
                 parent_pid=os.getpid(),
                 output=output,
+                otel=self._otel,
+                log_priorities=stderr_is_journal(),
             )
 
         return make

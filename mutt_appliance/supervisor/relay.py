@@ -12,6 +12,7 @@ import socket
 import sys
 
 from mutt_appliance.supervisor.log_file import LogFile
+from mutt_appliance.telemetry.priorities import stderr_is_journal, without_priorities
 
 CHUNK_BYTES = 65536
 # One worker that writes without end must not keep the supervisor from the others.
@@ -25,6 +26,7 @@ class Relay:
         self._selector = selector
         self._log_file = log_file
         self._rest = b""
+        self._priorities = stderr_is_journal()
         self._near_end, self.far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._near_end.setblocking(False)
         self._open = True
@@ -70,7 +72,7 @@ class Relay:
         self._near_end.close()
 
     def _pass_on(self, data: bytes) -> None:
-        self._log_file.write(data)
+        self._log_file.write(without_priorities(data) if self._priorities else data)
         try:
             sys.stderr.flush()
             sys.stderr.buffer.write(data)

@@ -10,7 +10,8 @@ import uvloop
 from aiohttp import web
 
 from mutt_appliance.process import Child
-from mutt_appliance.queueing.client import RedisError
+from mutt_appliance.queueing.client import RedisError, blocking_client
+from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.queueing.shards import AsyncShard
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
@@ -68,17 +69,24 @@ async def _serve(child: Child) -> None:
         certificates.reload()
 
     child.bind_loop(asyncio.get_running_loop(), stopping.set, reload)
-    watching = asyncio.create_task(webui.watch_stores())
+    listening = blocking_client(child.settings, lambda: child.secrets, child.name)
+    live = LiveSettings(child.settings, listening, webui.stores.keys)
+    await asyncio.to_thread(live.start, child.stopping)
+    level = webui.tell_log_level(live)
+    watching = asyncio.create_task(webui.watch_stores(live))
     while not stopping.is_set():
         if watching.done():
             watching.result()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
         certificates.turn()
+        if live.current.log_level != level:
+            level = webui.tell_log_level(live)
         child.beat()
     watching.cancel()
     await runner.cleanup()
     await webui.close()
+    listening.close()
 
 
 class Webui:
@@ -115,12 +123,13 @@ class Webui:
         except (RedisError, OSError, TimeoutError):
             return None
 
-    async def watch_stores(self) -> None:
+    async def watch_stores(self, live: LiveSettings) -> None:
         """See how the stores are and tell the supervisor, for ever; a silent store holds up nothing but this."""
         await self.probe()
         self._child.ready()
         while True:
             await self.tell()
+            self.tell_log_level(live)
             away = self.stores.database_trouble is not None
             await asyncio.sleep(PROBE_AWAY_SECS if away else PROBE_INTERVAL_SECS)
             await self.probe()
@@ -128,6 +137,12 @@ class Webui:
     async def tell(self) -> None:
         """Report the pipeline to the supervisor, who has no Redis of its own, for systemd's status line."""
         self._child.report("pipeline", **summary(await self._state()))
+
+    def tell_log_level(self, live: LiveSettings) -> str:
+        """Report the level in force to the supervisor, for its own lines; also again, should one get lost."""
+        level = live.current.log_level
+        self._child.report("log_level", level=level)
+        return level
 
     async def probe(self) -> None:
         """See how the stores are, for /health."""

@@ -164,3 +164,15 @@ def test_any_object_is_either_queued_or_refused_with_a_reason(event: dict[str, A
     admission = admit_one(event)
     assert len(admission.events) + len(admission.refused) == 1
     assert all(refusal.reason for refusal in admission.refused)
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "kept"), [("00-a-b-01", "00-a-b-01"), ("", "absent"), (None, "forged")]
+)
+def test_with_traces_an_event_has_the_span_of_its_request_and_none_of_its_sender(
+    traceparent: str | None, kept: str
+) -> None:
+    event = {**GOOD, "mutt_traceparent": "forged"}
+    admission = admit([event, "no object"], LIMITS, "corr", NOW, False, traceparent)
+    assert len(admission.refused) == 1
+    assert json.loads(admission.events[0][1]).get("mutt_traceparent", "absent") == kept

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from mutt_appliance.cli.main import COMMANDS
 from mutt_appliance.config.faults import EXIT_CONFIG
 from tests.packaging.tools import REPOSITORY, load_tool
 from tests.support.appliance import Appliance
+from tests.support.collector import Collector
 from tests.support.waiting import wait_until
 
 SIZE_MAX_BYTES = 60_000_000
@@ -101,7 +103,10 @@ def test_its_exit_code_comes_through_the_loader(frozen: Path, tmp_path: Path) ->
 
 
 def test_the_whole_appliance_runs_out_of_it(frozen: Path) -> None:
-    with Appliance(python=str(frozen), command=("run",)) as appliance:
+    with ExitStack() as stack:
+        collector = stack.enter_context(Collector())
+        traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "50"}
+        appliance = stack.enter_context(Appliance(traces, python=str(frozen), command=("run",)))
         appliance.start()
         appliance.wait_for_log("every process serves", timeout_secs=90)
         ctl = [
@@ -117,6 +122,8 @@ def test_the_whole_appliance_runs_out_of_it(frozen: Path) -> None:
             assert "LD_LIBRARY_PATH" not in psutil.Process(pid).environ()
         sent = run(Path(ctl[0]), *ctl[1:], "send", env=appliance.env)
         assert sent.returncode == 0, sent
+        names = wait_until(lambda: {span.name for span in collector.spans()}, 20, "spans")
+        assert "POST /ingest" in names
         assert run(Path(ctl[0]), *ctl[1:], "reload").returncode == 0
         alerter = next(process["pid"] for process in status["processes"] if process["name"] == "alerter:0")
         os.kill(alerter, signal.SIGKILL)

@@ -56,6 +56,15 @@ def test_secrets_are_never_printed() -> None:
     assert "hunter2" not in repr(Secrets(db_pass="hunter2", ingest_api_key="hunter2"))
 
 
+def test_headers_for_the_collector_are_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "mutt.secrets"
+    path.write_text("OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20abc%3D,x-tenant=7\n")
+    path.chmod(0o600)
+    found = load_secrets_file(path)
+    assert found.otel_exporter_otlp_headers == "authorization=Bearer%20abc%3D,x-tenant=7"
+    assert "Bearer" not in repr(found)
+
+
 def _load(path: Path) -> Secrets:
     return load_secrets_file(path)
 
