@@ -13,6 +13,8 @@ from mutt_appliance.forwarder.sender import Sender
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import Outcome
 from mutt_appliance.queueing.dynamic import LiveSettings
+from mutt_appliance.queueing.outcomes import Outcome as RequestOutcome
+from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import ForwarderMetrics
 
@@ -32,6 +34,7 @@ class Requests:
         live: LiveSettings,
         sender: Sender,
         metrics: ForwarderMetrics,
+        outcomes: OutcomeCounter,
         holdings: Holdings,
         on_end: Callable[[], None],
     ) -> None:
@@ -39,6 +42,7 @@ class Requests:
         self._live = live
         self._sender = sender
         self._metrics = metrics
+        self._request_outcomes = outcomes
         self._holdings = holdings
         self._on_end = on_end
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,7 +70,9 @@ class Requests:
         started = time.perf_counter()
         verdict = await self._sender.post(body_of(jobs, self._live.current))
         self._metrics.latency.observe(time.perf_counter() - started)
-        self._metrics.requests.labels("success" if verdict.kind == "done" else "fail", verdict.reason).inc()
+        status: RequestOutcome = "success" if verdict.kind == "done" else "fail"
+        self._metrics.requests.labels(status, verdict.reason).inc()
+        self._request_outcomes.count(status)
         self._report_health(verdict)
         if verdict.kind == "dead" and len(jobs) > 1:
             log.warning(

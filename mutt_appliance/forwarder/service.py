@@ -15,7 +15,13 @@ from aiohttp import web
 
 from mutt_appliance.config import ConfigError, Settings
 from mutt_appliance.forwarder.holdings import Holdings
-from mutt_appliance.forwarder.housekeeping import end, keep_beating, keep_lease, run_janitor
+from mutt_appliance.forwarder.housekeeping import (
+    end,
+    keep_beating,
+    keep_lease,
+    run_janitor,
+    tell_outcomes,
+)
 from mutt_appliance.forwarder.jobs import prepare
 from mutt_appliance.forwarder.membership import Membership
 from mutt_appliance.forwarder.moog import NEVER_IN_SIGNATURE
@@ -28,6 +34,7 @@ from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError
 from mutt_appliance.queueing.limiter import RateLimiter
+from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import ForwarderMetrics
@@ -97,6 +104,8 @@ class Forwarder:
         self._live = live
         self._sender = sender
         self._metrics = metrics
+        self._client = client
+        self._outcomes = OutcomeCounter(keys, "forwarder")
         self._queue = AlertQueue(client, keys, lease)
         self._limiter = RateLimiter(client, keys.rate_limit, *_rate(settings))
         self._membership = Membership(child, self._queue)
@@ -104,7 +113,9 @@ class Forwarder:
         self._capacity = min(settings.moog_max_concurrency * batch_size, HELD_MOST)
         self._holdings = Holdings(batch_size)
         self._wake = asyncio.Event()
-        self._requests = Requests(child, live, sender, metrics, self._holdings, self._wake.set)
+        self._requests = Requests(
+            child, live, sender, metrics, self._outcomes, self._holdings, self._wake.set
+        )
         self._waiter: asyncio.Task[bytes | None] | None = None
         self._retry_at = math.inf
         self._tokens_at = 0.0
@@ -131,6 +142,7 @@ class Forwarder:
                     group.create_task(keep_beating(child, self)),
                     group.create_task(keep_lease(self._membership, self._settings, self._wake.set)),
                     group.create_task(run_janitor(self._queue, self._metrics, self._settings)),
+                    group.create_task(tell_outcomes(self._client, self._outcomes)),
                 ]
                 try:
                     while not child.stopping.is_set():
@@ -142,6 +154,8 @@ class Forwarder:
                     await end(helpers)
         finally:
             await self._stop_waiter()
+        with contextlib.suppress(RedisError):
+            await self._outcomes.write(self._client)
 
     async def _careful_turn(self, group: asyncio.TaskGroup) -> float:
         """One turn, whatever state Redis and the lease are in; returns how long the loop may rest, in seconds."""

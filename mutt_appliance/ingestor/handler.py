@@ -23,7 +23,7 @@ from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import now_rfc3339
 from mutt_appliance.queueing.intake import Intake, IntakeResult
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import IngestorMetrics, observe_all
+from mutt_appliance.telemetry.metrics import FAULTS_OF_SENDERS, IngestorMetrics, observe_all
 
 log = get_logger("ingestor")
 MAX_CORRELATION_ID_CHARS = 128
@@ -81,11 +81,15 @@ class IngestHandler:
             response = self._answer(admission, result, correlation_id)
             self._succeeded += 1
         except Rejection as rejection:
-            self._metrics.requests.labels(status="fail", reason=rejection.reason).inc()
+            self._failed(rejection.reason)
             response = self._rejected(rejection, correlation_id)
         except _AllRefused as refused:
-            self._metrics.requests.labels(status="fail", reason="invalid").inc()
+            self._failed("invalid")
             response = _json(refused.document(correlation_id), HTTPStatus.BAD_REQUEST, correlation_id)
+        except Exception:
+            # aiohttp answers with 500 and logs the traceback.
+            self._failed("internal")
+            raise
         self._latencies.append(time.perf_counter() - started)
         return response
 
@@ -97,7 +101,13 @@ class IngestHandler:
         succeeded, self._succeeded = self._succeeded, 0
         latencies, self._latencies = self._latencies, []
         self._ok.inc(succeeded)
+        self._accepted.outcomes.count("success", succeeded)
         observe_all(self._metrics.latency, latencies)
+
+    def _failed(self, reason: str) -> None:
+        self._metrics.requests.labels(status="fail", reason=reason).inc()
+        if reason not in FAULTS_OF_SENDERS:
+            self._accepted.outcomes.count("fail")
 
     async def _take(self, request: web.Request, correlation_id: str) -> tuple[Admission, IntakeResult]:
         if self.draining:

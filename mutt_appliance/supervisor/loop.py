@@ -35,6 +35,7 @@ from mutt_appliance.supervisor.status_line import Standing, status_line
 from mutt_appliance.supervisor.workers import SpecFactory, WorkerMember
 from mutt_appliance.telemetry.health import forget
 from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.telemetry.process_table import ProcessRow, ProcessTable
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # A signal to the whole process group may reach us twice (once from the loader of a one-file
@@ -95,6 +96,7 @@ class Supervisor:
         self._wakeup_writer.setblocking(False)
         self.desk = Desk(self._wake)
         self.main_log = log_of(settings.mutt_runtime_dir, MAIN_LOG)
+        self._table = ProcessTable(settings.mutt_runtime_dir)
         self._control = ControlServer(settings.mutt_runtime_dir, self)
         self._sockets = listen(
             settings, [field for pool in pools for field in pool.sockets.values()], activated
@@ -334,6 +336,7 @@ class Supervisor:
 
     def _tell(self, now: float) -> None:
         self._notifier.alive(now)
+        self._table.show([ProcessRow(m.name, m.machine.serves, max(0, m.spawns - 1)) for m in self.members])
         if self._stopping_since is not None:
             left = sum(member.machine.alive for member in self.members)
             self._say(f"Stopping: {left} processes left")

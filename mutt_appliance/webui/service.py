@@ -18,6 +18,7 @@ from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import WebuiMetrics
 from mutt_appliance.webui.api import OPERATIONS
+from mutt_appliance.webui.gauges import Gauges
 from mutt_appliance.webui.keyring import KeyRing
 from mutt_appliance.webui.operations import BODY_MAX_BYTES
 from mutt_appliance.webui.pages import PAGES
@@ -59,6 +60,7 @@ async def _serve(child: Child) -> None:
     await webui.probe()
     child.ready()
     await webui.tell()
+    gauges = asyncio.create_task(webui.gauges.keep())
     last_probe = time.monotonic()
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
@@ -67,7 +69,12 @@ async def _serve(child: Child) -> None:
             await webui.probe()
             await webui.tell()
             last_probe = time.monotonic()
+        if gauges.done():
+            # It never ends by itself but by an error that nobody foresaw.
+            gauges.result()
         child.beat()
+    gauges.cancel()
+    await asyncio.wait([gauges])
     await runner.cleanup()
     await webui.close()
 
@@ -79,6 +86,7 @@ class Webui:
         self._child = child
         self.metrics = WebuiMetrics()
         self.stores = Stores(child, self.metrics)
+        self.gauges = Gauges(self.stores, self.metrics)
         self.keyring = KeyRing(child, self.stores)
         self.sessions = Sessions(self.stores, self.keyring)
 
