@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import requests
 
+from mutt_appliance.webui.slo import AVAILABILITY
 from tests.support.appliance import REPOSITORY, Appliance
 from tests.support.monitoring import (
     DASHBOARD,
@@ -34,7 +35,7 @@ from tests.support.moogsoft import OK, Answer, Moogsoft
 from tests.support.prometheus import APPLIANCE, INSTANCE, PORTS, Prometheus
 from tests.support.rules import add_rules, reload_rules, rule
 from tests.support.servers import PostgresServer, RedisServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.ha
 
@@ -150,13 +151,16 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
             "DB_NAME": DATABASE,
             "MOOG_WEBHOOK_URL": moogsoft.url,
         }
-        appliance = stack.enter_context(Appliance({**stores, **QUIET}))
+        port = free_port()
+        appliance = stack.enter_context(
+            Appliance({**stores, **QUIET, "PROMETHEUS_URL": f"http://127.0.0.1:{port}"})
+        )
         appliance.start_and_wait()
         appliance.wait_for_log("every process serves")
         add_rules(postgres, DATABASE, [rule("%LINK-3-UPDOWN")])
         reload_rules(appliance)
         folder: Path = tmp_path_factory.mktemp("prometheus")
-        prometheus = stack.enter_context(Prometheus(folder, appliance.ports))
+        prometheus = stack.enter_context(Prometheus(folder, port, appliance.ports))
         yield Field(appliance, redis_server, moogsoft, prometheus)
 
 
@@ -205,17 +209,23 @@ def test_no_rule_fails_and_no_alert_fires_while_all_is_well(field: Field) -> Non
     assert field.prometheus.firing().keys() - expected == set()
 
 
-def test_service_levels_come_from_this_prometheus_or_from_mutt_itself(field: Field) -> None:
-    for component in field.api("GET", "/slo")["components"].values():
-        # PROMETHEUS_URL is not set to it.
-        assert (component["source"], component["availability"]) == ("mutt", 1.0)
-    burn = field.prometheus.query('appliance_component:mutt_slo_burn:rate5m{component="ingestor"}')
-    assert [float(sample["value"][1]) for sample in burn] == [0.0]
-
-
 def test_a_wrong_key_of_a_sender_is_told(field: Field) -> None:
     assert field.post(field.paged(1), key="wrong") == 401
     field.fires("MUTTSendersUnauthorized")
+
+
+def test_service_levels_come_from_prometheus_as_specified_and_metrics_from_mutt(field: Field) -> None:
+    ingestor = field.api("GET", "/slo")["components"]["ingestor"]
+    query = AVAILABILITY.format(metric="mutt_ingest_requests_total", window="24h")
+    ((_, value),) = (sample["value"] for sample in field.prometheus.query(query))
+    # The sender with the wrong key counts as failed in the specification's expression, and nowhere else.
+    assert ingestor["source"] == "prometheus"
+    assert ingestor["availability"] == pytest.approx(float(value), abs=1e-3)
+    assert 0 < ingestor["availability"] < 1
+    (own,) = field.prometheus.query('mutt_slo_availability{component="ingestor"}')
+    assert float(own["value"][1]) == 1
+    burn = field.prometheus.query('appliance_component:mutt_slo_burn:rate5m{component="ingestor"}')
+    assert [float(sample["value"][1]) for sample in burn] == [0.0]
 
 
 def test_poison_in_the_alerters_dead_letters(field: Field) -> None:
@@ -272,7 +282,7 @@ def test_a_process_that_ends_again_and_again(field: Field) -> None:
     assert field.fires("MUTTProcessFlapping")["labels"]["process"] == "webui:0"
 
 
-def test_redis_away_503_and_the_error_budget_spent(field: Field) -> None:
+def test_redis_away_and_requests_that_fail(field: Field) -> None:
     field.redis.pause()
     try:
         field.fires("MUTTRedisAway")

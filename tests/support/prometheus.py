@@ -15,7 +15,7 @@ import requests
 import yaml
 
 from tests.support.monitoring import ALERTS, RECORDING, SCRAPE
-from tests.support.waiting import free_port, wait_until
+from tests.support.waiting import wait_until
 
 APPLIANCE = "hq"
 INSTANCE = "127.0.0.1"
@@ -32,13 +32,13 @@ QUERY_SECS = 10.0
 
 
 class Prometheus:
-    """The server, below `folder`; rules wait a second before they fire and look back at most RANGE.
+    """The server, below `folder`; `ports` are the appliance's. Rules wait a second before they fire and look back at most RANGE.
 
     The windows of service levels stay as they are.
     """
 
-    def __init__(self, folder: Path, ports: Mapping[str, int]) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}"
+    def __init__(self, folder: Path, port: int, ports: Mapping[str, int]) -> None:
+        self.url = f"http://127.0.0.1:{port}"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._write(ports)
