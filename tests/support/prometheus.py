@@ -32,9 +32,9 @@ QUERY_SECS = 10.0
 
 
 class Prometheus:
-    """The server, below `folder`; `ports` are the appliance's. Rules wait a second before they fire and look back at most RANGE.
+    """The server, below `folder`; `ports` are the appliance's.
 
-    The windows of service levels stay as they are.
+    Rules wait a second before they fire and look back at most RANGE; the windows of service levels stay as they are.
     """
 
     def __init__(self, folder: Path, port: int, ports: Mapping[str, int]) -> None:
