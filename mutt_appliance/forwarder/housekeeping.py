@@ -1,4 +1,4 @@
-"""What a forwarder does beside its loop: signs of life, its lease, the janitor, counters of its requests."""
+"""What a forwarder does beside its loop: signs of life, its lease, the janitor."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import redis.asyncio
-
 from mutt_appliance.config import Settings
 from mutt_appliance.forwarder.membership import Membership
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import AlertQueue
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.lease import LeaseLostError
-from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import ForwarderMetrics
 
@@ -23,7 +20,6 @@ log = get_logger("forwarder.housekeeping")
 
 BEAT_SECS = 0.5
 JANITOR_SECS = 3.0
-OUTCOMES_SECS = 2.0
 # On top of what one answer of Redis may take: a loop silent for longer is stuck.
 STUCK_MARGIN_SECS = 10.0
 CANCEL_AGAIN_SECS = 0.05
@@ -92,13 +88,3 @@ async def run_janitor(queue: AlertQueue, metrics: ForwarderMetrics, settings: Se
         except RedisError as error:
             log.debug("janitor could not look", error=str(error))
         await asyncio.sleep(min(JANITOR_SECS, settings.moog_janitor_timeout / 2))
-
-
-async def tell_outcomes(client: redis.asyncio.Redis, outcomes: OutcomeCounter) -> None:
-    """Every few seconds write what was counted of the requests, if there were any."""
-    while True:
-        await asyncio.sleep(OUTCOMES_SECS)
-        try:
-            await outcomes.write(client)
-        except RedisError as error:
-            log.debug("outcomes not written", error=str(error))

@@ -15,13 +15,7 @@ from aiohttp import web
 
 from mutt_appliance.config import ConfigError, Settings
 from mutt_appliance.forwarder.holdings import Holdings
-from mutt_appliance.forwarder.housekeeping import (
-    end,
-    keep_beating,
-    keep_lease,
-    run_janitor,
-    tell_outcomes,
-)
+from mutt_appliance.forwarder.housekeeping import end, keep_beating, keep_lease, run_janitor
 from mutt_appliance.forwarder.jobs import prepare
 from mutt_appliance.forwarder.membership import Membership
 from mutt_appliance.forwarder.moog import NEVER_IN_SIGNATURE
@@ -104,8 +98,7 @@ class Forwarder:
         self._live = live
         self._sender = sender
         self._metrics = metrics
-        self._client = client
-        self._outcomes = OutcomeCounter(keys, "forwarder")
+        self._outcomes = OutcomeCounter(client, keys, "forwarder")
         self._queue = AlertQueue(client, keys, lease)
         self._limiter = RateLimiter(client, keys.rate_limit, *_rate(settings))
         self._membership = Membership(child, self._queue)
@@ -142,7 +135,7 @@ class Forwarder:
                     group.create_task(keep_beating(child, self)),
                     group.create_task(keep_lease(self._membership, self._settings, self._wake.set)),
                     group.create_task(run_janitor(self._queue, self._metrics, self._settings)),
-                    group.create_task(tell_outcomes(self._client, self._outcomes)),
+                    group.create_task(self._outcomes.keep()),
                 ]
                 try:
                     while not child.stopping.is_set():
@@ -154,8 +147,7 @@ class Forwarder:
                     await end(helpers)
         finally:
             await self._stop_waiter()
-        with contextlib.suppress(RedisError):
-            await self._outcomes.write(self._client)
+        await self._outcomes.write()
 
     async def _careful_turn(self, group: asyncio.TaskGroup) -> float:
         """One turn, whatever state Redis and the lease are in; returns how long the loop may rest, in seconds."""

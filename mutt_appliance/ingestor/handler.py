@@ -22,6 +22,7 @@ from mutt_appliance.ingestor.rates import AcceptedCounter
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import now_rfc3339
 from mutt_appliance.queueing.intake import Intake, IntakeResult
+from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import FAULTS_OF_SENDERS, IngestorMetrics, observe_all
 
@@ -53,6 +54,7 @@ class IngestHandler:
         commit: GroupCommit,
         metrics: IngestorMetrics,
         accepted: AcceptedCounter,
+        outcomes: OutcomeCounter,
     ) -> None:
         self._settings = settings
         self._key = api_key.encode()
@@ -60,6 +62,7 @@ class IngestHandler:
         self._commit = commit
         self._metrics = metrics
         self._accepted = accepted
+        self._outcomes = outcomes
         self._ok = metrics.requests.labels(status="success", reason="")
         self._queued = metrics.events.labels(outcome="queued")
         self._duplicate = metrics.events.labels(outcome="duplicate")
@@ -101,13 +104,13 @@ class IngestHandler:
         succeeded, self._succeeded = self._succeeded, 0
         latencies, self._latencies = self._latencies, []
         self._ok.inc(succeeded)
-        self._accepted.outcomes.count("success", succeeded)
+        self._outcomes.count("success", succeeded)
         observe_all(self._metrics.latency, latencies)
 
     def _failed(self, reason: str) -> None:
         self._metrics.requests.labels(status="fail", reason=reason).inc()
         if reason not in FAULTS_OF_SENDERS:
-            self._accepted.outcomes.count("fail")
+            self._outcomes.count("fail")
 
     async def _take(self, request: web.Request, correlation_id: str) -> tuple[Admission, IntakeResult]:
         if self.draining:

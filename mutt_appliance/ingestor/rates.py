@@ -6,19 +6,18 @@ import time
 
 import redis.asyncio
 
+from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.keys import KeySpace
-from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.telemetry.rates import counter_keys
 
 
 class AcceptedCounter:
-    """Counts accepted events, and requests by outcome, in memory; `flush` adds them to the windows in Redis."""
+    """Counts accepted events in memory; `flush` adds them to the windows in Redis."""
 
     def __init__(self, client: redis.asyncio.Redis, keys: KeySpace) -> None:
         self._client = client
         self._keys = keys
         self.pending = 0
-        self.outcomes = OutcomeCounter(keys, "ingestor")
         self.flushed_at = float("-inf")
 
     async def flush(self) -> tuple[int, int]:
@@ -27,7 +26,6 @@ class AcceptedCounter:
         Raises redis.RedisError, and then the count is kept for the next time.
         """
         count, self.pending = self.pending, 0
-        outcomes = self.outcomes.take()
         try:
             async with self._client.pipeline(transaction=False) as pipe:
                 pipe.llen(self._keys.ingest_queue)
@@ -36,11 +34,8 @@ class AcceptedCounter:
                     for key, keep_secs in counter_keys(self._keys.metrics_prefix, time.time()):
                         pipe.incrby(key, count)
                         pipe.expire(key, keep_secs)
-                self.outcomes.add_to(pipe, outcomes)
                 answers = await pipe.execute()
-        except BaseException:
-            # Also when the caller's patience ended.
+        except (RedisError, OSError):
             self.pending += count
-            self.outcomes.give_back(outcomes)
             raise
         return int(answers[0]), int(answers[1])

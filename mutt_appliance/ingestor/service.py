@@ -15,6 +15,7 @@ from mutt_appliance.process import Child, look_less_for_cycles
 from mutt_appliance.queueing.client import RedisError, async_client
 from mutt_appliance.queueing.intake import IngestQueue
 from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.telemetry.endpoints import BACKLOG, add_endpoints
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import IngestorMetrics
@@ -37,8 +38,9 @@ async def _serve(child: Child) -> None:
     client = async_client(settings, child.secrets, child.name)
     metrics = IngestorMetrics()
     accepted = AcceptedCounter(client, keys)
+    outcomes = OutcomeCounter(client, keys, "ingestor")
     commit = GroupCommit(IngestQueue(client, keys, settings))
-    handler = IngestHandler(settings, child.secrets.ingest_api_key, commit, metrics, accepted)
+    handler = IngestHandler(settings, child.secrets.ingest_api_key, commit, metrics, accepted, outcomes)
 
     app = web.Application(client_max_size=settings.ingest_max_body_bytes)
     app.router.add_post("/ingest", handler.handle)
@@ -60,6 +62,7 @@ async def _serve(child: Child) -> None:
         asyncio.get_running_loop(), stopping.set, lambda: handler.use_key(child.secrets.ingest_api_key)
     )
     await _tick(child, handler, accepted, metrics)
+    writing = asyncio.create_task(outcomes.keep())
     look_less_for_cycles()
     child.ready()
     while not stopping.is_set():
@@ -69,6 +72,9 @@ async def _serve(child: Child) -> None:
     handler.draining = True
     await runner.cleanup()
     await _tick(child, handler, accepted, metrics)
+    writing.cancel()
+    await asyncio.wait([writing])
+    await outcomes.write()
     await client.aclose()
 
 

@@ -1,11 +1,12 @@
 """Requests of a component by outcome, counted in Redis: service levels survive restarts and are the same everywhere.
 
-A process counts in memory and writes with what it writes anyway, at most once a second. Counters are
-per 5 minutes, for the rate at which an error budget is spent, and per hour, for long windows.
+A process counts in memory and writes every few seconds, if there was anything. Counters are per 5 minutes, for the
+rate at which an error budget is spent, and per hour, for long windows.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -14,13 +15,18 @@ from typing import Any, Final, Literal
 
 import redis.asyncio
 
+from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.keys import KeySpace
+from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.rates import Window, counter_keys, keys_between
+
+log = get_logger("queueing.outcomes")
 
 Component = Literal["ingestor", "forwarder"]
 Outcome = Literal["success", "fail"]
 COMPONENTS: Final[tuple[Component, ...]] = ("ingestor", "forwarder")
 OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "fail")
+WRITE_SECS: Final = 2.0
 SHORT: Final = Window("5m", 300, 7 * 3600)
 LONG: Final = Window("1h", 3600, 31 * 86400)
 SHORT_UP_TO_SECS: Final = 6 * 3600
@@ -42,13 +48,21 @@ class Outcomes:
 
 
 class OutcomeCounter:
-    """Requests of one component that this process has counted and not yet written."""
+    """Counts the requests of one component in this process, and writes them as long as `keep` runs."""
 
-    def __init__(self, keys: KeySpace, component: Component, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        keys: KeySpace,
+        component: Component,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
         self._keys = keys
         self._component = component
         self._clock = clock
         self._pending: Counter[tuple[int, Outcome]] = Counter()
+        self._in_doubt = False
 
     def count(self, outcome: Outcome, requests: int = 1) -> None:
         """Note `requests` that ended now."""
@@ -56,39 +70,44 @@ class OutcomeCounter:
             # By the window they belong to: Redis may be away for longer than one.
             self._pending[int(self._clock()) // SHORT.length_secs, outcome] += requests
 
-    def __bool__(self) -> bool:
-        return bool(self._pending)
+    async def keep(self) -> None:
+        """Write every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(WRITE_SECS)
+            await self.write()
 
-    def take(self) -> Counter[tuple[int, Outcome]]:
-        """What is to be written; `give_back` undoes it."""
-        taken, self._pending = self._pending, Counter()
-        return taken
+    async def write(self) -> None:
+        """Write what is pending; when Redis fails, it is kept for the next time.
 
-    def give_back(self, taken: Counter[tuple[int, Outcome]]) -> None:
-        """Keep what could not be written for the next time."""
-        self._pending += taken
-
-    def add_to(self, pipe: Any, taken: Counter[tuple[int, Outcome]]) -> None:
-        """Put the commands that write `taken` into a pipeline, blocking or asyncio."""
-        for (window, outcome), requests in taken.items():
-            prefix = self._keys.outcomes(self._component, outcome)
-            for key, keep_secs in counter_keys(prefix, window * SHORT.length_secs, (SHORT, LONG)):
-                pipe.incrby(key, requests)
-                pipe.expire(key, keep_secs)
-
-    async def write(self, client: redis.asyncio.Redis) -> None:
-        """Write what is pending. Raises redis.RedisError, and then it is kept."""
-        taken = self.take()
-        if not taken:
+        A frozen Redis takes what was sent to it when it wakes up: after a failure it must answer first, so that
+        no more than one attempt can count twice.
+        """
+        if not self._pending:
             return
+        taken: Counter[tuple[int, Outcome]] = Counter()
         try:
-            async with client.pipeline(transaction=False) as pipe:
-                self.add_to(pipe, taken)
-                await pipe.execute()
-        except BaseException:
-            # Also when the wait was cancelled.
-            self.give_back(taken)
+            if self._in_doubt:
+                await self._client.ping()
+            self._in_doubt = True
+            taken, self._pending = self._pending, taken
+            await self._add(taken)
+        except (RedisError, OSError) as error:
+            self._pending += taken
+            log.debug("outcomes not written", component=self._component, error=str(error))
+        except asyncio.CancelledError:
+            self._pending += taken
             raise
+        else:
+            self._in_doubt = False
+
+    async def _add(self, counts: Mapping[tuple[int, Outcome], int]) -> None:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for (window, outcome), requests in counts.items():
+                prefix = self._keys.outcomes(self._component, outcome)
+                for key, keep_secs in counter_keys(prefix, window * SHORT.length_secs, (SHORT, LONG)):
+                    pipe.incrby(key, requests)
+                    pipe.expire(key, keep_secs)
+            await pipe.execute()
 
 
 def window_keys(prefix: str, span_secs: int, now_secs: float) -> list[str]:

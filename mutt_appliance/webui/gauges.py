@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Container
 from datetime import UTC, datetime
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.store.errors import StoreUnavailable
@@ -41,7 +40,7 @@ class Gauges:
         )
 
     async def _set_partitions(self) -> None:
-        names = await self._stores.run(partitions)
+        names = await self._stores.run(partition_names)
         self._metrics.partitions_ahead.set(months_covered(names, datetime.now(UTC)))
 
     async def _set_levels(self) -> None:
@@ -64,11 +63,6 @@ async def _again_and_again(work: Callable[[], Awaitable[None]], pause_secs: floa
         except (RedisError, OSError, StoreUnavailable, psycopg2.Error) as error:
             log.debug("gauges stay as they are", error=str(error))
         await asyncio.sleep(pause_secs)
-
-
-def partitions(conn: Connection) -> list[str]:
-    """Names of the partitions that are there."""
-    return partition_names(conn)
 
 
 def months_covered(names: Container[str], now: datetime) -> int:

@@ -88,7 +88,7 @@ CASES: Mapping[str, Case] = {
     "MUTTRedisAway": Case(
         {
             of("mutt_component_up", process="ingestor:0", component="redis"): always(1),
-            of("mutt_component_up", process="alerter:0", component="redis"): always(0),
+            of("mutt_component_up", process="alerter:0", component="redis-1"): always(0),
         },
         {
             of("mutt_component_up", process="alerter:0", component="redis"): always(1),
