@@ -81,6 +81,7 @@ format: venv ## Write the code in ruff's form
 docs: venv ## Pages and files that are made from the code
 	$(BIN)/mutt config docs > docs/configuration.md
 	$(BIN)/mutt config sample > etc/mutt.env
+	$(BIN)/python packaging/grafana_dashboard.py
 
 lock: ## New pins with hashes for requirements/*.in (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -20,6 +20,8 @@ need dpkg-source dpkg-dev
 need patch patch
 need xz xz-utils
 need chromium chromium
+need promtool prometheus
+need amtool prometheus-alertmanager
 [ -e /usr/share/fonts/truetype/dejavu ] || packages+=(fonts-dejavu-core)
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql)
 [ ${#packages[@]} -eq 0 ] && exit 0

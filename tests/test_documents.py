@@ -59,7 +59,10 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 
 def test_operations_explains_every_metric_and_no_other() -> None:
-    source = (REPOSITORY / "mutt_appliance" / "telemetry" / "metrics.py").read_text(encoding="utf-8")
+    source = "".join(
+        (REPOSITORY / "mutt_appliance" / "telemetry" / name).read_text(encoding="utf-8")
+        for name in ("metrics.py", "state_metrics.py")
+    )
     page = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (mutt_[a-z_]+)", page, re.MULTILINE)
     assert sorted(rows) == sorted(set(re.findall(r'"(mutt_[a-z_]+)"', source)))

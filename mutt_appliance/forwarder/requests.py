@@ -14,6 +14,8 @@ from mutt_appliance.forwarder.spans import DeliverySpans
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import Outcome
 from mutt_appliance.queueing.dynamic import LiveSettings
+from mutt_appliance.queueing.outcomes import Outcome as RequestOutcome
+from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import ForwarderMetrics
 
@@ -36,12 +38,14 @@ class Requests:
         live: LiveSettings,
         sender: Sender,
         metrics: ForwarderMetrics,
+        outcomes: OutcomeCounter,
         may_repeat: Callable[[], Awaitable[bool]],
     ) -> None:
         self._child = child
         self._live = live
         self._sender = sender
         self._metrics = metrics
+        self._request_outcomes = outcomes
         self._may_repeat = may_repeat
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures_in_a_row = 0
@@ -73,7 +77,9 @@ class Requests:
             )
             spans.answered(verdict)
         self._metrics.latency.observe(time.perf_counter() - started)
-        self._metrics.requests.labels("success" if verdict.kind == "done" else "fail", verdict.reason).inc()
+        status: RequestOutcome = "success" if verdict.kind == "done" else "fail"
+        self._metrics.requests.labels(status, verdict.reason).inc()
+        self._request_outcomes.count(status)
         self._report_health(verdict)
         if verdict.kind == "dead" and len(jobs) > 1:
             log.warning(

@@ -25,6 +25,7 @@ from mutt_appliance.queueing.client import RedisError, blocking_client
 from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.limiter import RateLimiter
+from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.queueing.shards import (
     LOOK_SECS,
     AsyncShard,
@@ -91,10 +92,11 @@ class Forwarder:
         self._sender = sender
         self._metrics = metrics
         self._limiter = RateLimiter(home.client, home.keys.rate_limit, *_rate(settings))
+        self._outcomes = OutcomeCounter(home.client, home.keys, "forwarder")
         self._depths = DepthBoard(child, metrics)
         self._certificates = certificates
         self._wake = asyncio.Event()
-        self._requests = Requests(child, live, sender, metrics, self._may_repeat)
+        self._requests = Requests(child, live, sender, metrics, self._outcomes, self._may_repeat)
         self._lanes: list[Lane] = []
         self._first = 0
         self._tokens_at = 0.0
@@ -123,6 +125,7 @@ class Forwarder:
             helpers: list[asyncio.Task[None]] = []
             loops = [self._open(shard, group, helpers) for shard in self._shards]
             helpers.append(group.create_task(keep_beating(child, self)))
+            helpers.append(group.create_task(self._outcomes.keep()))
             helpers.append(group.create_task(self._look_for_more(group, helpers, loops)))
             child.ready()
             try:
@@ -135,6 +138,7 @@ class Forwarder:
                 await self._end(loops)
             finally:
                 await end(helpers)
+        await self._outcomes.write()
 
     def _open(
         self, shard: AsyncShard, group: asyncio.TaskGroup, helpers: list[asyncio.Task[None]]

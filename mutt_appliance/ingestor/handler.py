@@ -24,10 +24,11 @@ from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import now_rfc3339
 from mutt_appliance.queueing.errors import ReplicasMissingError
 from mutt_appliance.queueing.intake import IntakeResult
+from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.secrets.caller_keys import CallerKeys
 from mutt_appliance.telemetry.logs import debug_is_shown, get_logger
-from mutt_appliance.telemetry.metrics import IngestorMetrics, observe_all
+from mutt_appliance.telemetry.metrics import FAULTS_OF_SENDERS, IngestorMetrics, observe_all
 from mutt_appliance.telemetry.secret_use import KeyUse, Which
 
 log = get_logger("ingestor")
@@ -59,6 +60,7 @@ class IngestHandler:
         doors: Doors,
         metrics: IngestorMetrics,
         accepted: AcceptedCounter,
+        outcomes: OutcomeCounter,
     ) -> None:
         self._settings = settings
         self._keys = CallerKeys(secrets.ingest_api_key, secrets.ingest_api_key_next)
@@ -68,6 +70,7 @@ class IngestHandler:
         self._doors = doors
         self._metrics = metrics
         self._accepted = accepted
+        self._outcomes = outcomes
         self._ok = metrics.requests.labels(status="success", reason="")
         self._queued = metrics.events.labels(outcome="queued")
         self._duplicate = metrics.events.labels(outcome="duplicate")
@@ -94,11 +97,15 @@ class IngestHandler:
             response = self._answer(admission, result, correlation_id)
             self._succeeded += 1
         except Rejection as rejection:
-            self._metrics.requests.labels(status="fail", reason=rejection.reason).inc()
+            self._failed(rejection.reason)
             response = self._rejected(rejection, correlation_id)
         except _AllRefused as refused:
-            self._metrics.requests.labels(status="fail", reason="invalid").inc()
+            self._failed("invalid")
             response = _json(refused.document(correlation_id), HTTPStatus.BAD_REQUEST, correlation_id)
+        except Exception:
+            # aiohttp answers with 500 and logs the traceback.
+            self._failed("internal")
+            raise
         self._latencies.append(time.perf_counter() - started)
         return response
 
@@ -110,6 +117,7 @@ class IngestHandler:
         succeeded, self._succeeded = self._succeeded, 0
         latencies, self._latencies = self._latencies, []
         self._ok.inc(succeeded)
+        self._outcomes.count("success", succeeded)
         observe_all(self._metrics.latency, latencies)
         self._tell_use()
 
@@ -117,6 +125,11 @@ class IngestHandler:
         for which, count in self._used.items():
             self._use.used(which, count)
         self._used.clear()
+
+    def _failed(self, reason: str) -> None:
+        self._metrics.requests.labels(status="fail", reason=reason).inc()
+        if reason not in FAULTS_OF_SENDERS:
+            self._outcomes.count("fail")
 
     async def _take(
         self, request: web.Request, correlation_id: str, traceparent: str | None

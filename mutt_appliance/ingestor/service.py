@@ -16,6 +16,7 @@ from mutt_appliance.ingestor.upkeep import Upkeep
 from mutt_appliance.process import Child, look_less_for_cycles
 from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.queueing.dynamic import LiveSettings
+from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.queueing.shards import async_shards, close_all
 from mutt_appliance.telemetry.endpoints import BACKLOG, add_endpoints
 from mutt_appliance.telemetry.metrics import IngestorMetrics, TlsMetrics
@@ -41,7 +42,8 @@ async def _serve(child: Child) -> None:
     doors = Doors(shards, settings)
     upkeep = Upkeep(child, shards.home, doors, accepted)
     use = KeyUse("ingest_api_key", child.secrets)
-    handler = IngestHandler(settings, child.secrets, use, doors, metrics, accepted)
+    outcomes = OutcomeCounter(shards.home.client, shards.home.keys, "ingestor")
+    handler = IngestHandler(settings, child.secrets, use, doors, metrics, accepted, outcomes)
     tls = TlsMetrics()
     door = open_door(ingest_door(settings), tls)
     certificates = CertificateWatch(child, door, tls)
@@ -75,6 +77,7 @@ async def _serve(child: Child) -> None:
     await asyncio.gather(asyncio.to_thread(live.start, child.stopping), upkeep.start())
     _tell(child, handler, doors, metrics)
     certificates.turn()
+    writing = asyncio.create_task(outcomes.keep())
     look_less_for_cycles()
     child.ready()
     while not stopping.is_set():
@@ -86,6 +89,9 @@ async def _serve(child: Child) -> None:
     await runner.cleanup()
     await upkeep.stop()
     _tell(child, handler, doors, metrics)
+    writing.cancel()
+    await asyncio.wait([writing])
+    await outcomes.write()
     await close_all(shards)
     listening.close()
 

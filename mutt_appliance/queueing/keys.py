@@ -24,6 +24,8 @@
     mutt:unhandled:{host}:{hash}      string  count of unmatched events of one pattern of one host
     mutt:unhandled:triggered:{host}:{hash}    the same, after its meta-alert was sent
     mutt:metrics:{1m|1h|24h}:{n}      string  accepted events in window number n
+    mutt:slo:{component}:{success|fail}:{5m|1h}:{n}
+                                      string  requests of a component in window number n, for service levels
     mutt:hits:{1h|24h}:{n}            hash    events a rule handled in window number n, by the rule's id
     mutt:hosts:1h:{n}                 zset    hosts by their events in window number n
     mutt:patterns:1h:{n}              zset    hashes of patterns of unmatched events by their number
@@ -124,6 +126,10 @@ class KeySpace:
     def activity(self, what: str, window: str, number: int) -> str:
         """Counts of `what` (hits, hosts, patterns, samples) in a window ("1h", "24h")."""
         return f"{self._activity_prefix}:{what}:{window}:{number}"
+
+    def outcomes(self, component: str, outcome: str) -> str:
+        """Prefix of the counters of a component's requests that ended as success or fail."""
+        return f"{self._activity_prefix}:slo:{component}:{outcome}"
 
     def replay(self, queue: str) -> str:
         """Progress of the replay of a dead letter queue; with `:lock` who does it."""

@@ -39,6 +39,11 @@ def create_partition(conn: Connection, month: date) -> str:
         return str(cursor.fetchall()[0][0])
 
 
+def partition_name(month: date) -> str:
+    """Name that create_monthly_partition gives to the partition of `month`."""
+    return f"event_audit_log_{month:%Y_%m}"
+
+
 def partition_names(conn: Connection) -> list[str]:
     """Names of the partitions that are there, oldest first."""
     with conn.cursor() as cursor:

@@ -37,6 +37,7 @@ from mutt_appliance.supervisor.workers import SpecFactory, WorkerMember
 from mutt_appliance.telemetry.health import forget
 from mutt_appliance.telemetry.logs import get_logger, set_log_level
 from mutt_appliance.telemetry.priorities import stderr_is_journal
+from mutt_appliance.telemetry.process_table import ProcessRow, ProcessTable
 from mutt_appliance.telemetry.source_health import SourceBoard
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -105,6 +106,7 @@ class Supervisor:
         self._wakeup_writer.setblocking(False)
         self.desk = Desk(self._wake)
         self.main_log = log_of(settings.mutt_runtime_dir, MAIN_LOG)
+        self._table = ProcessTable(settings.mutt_runtime_dir)
         self._control = ControlServer(settings.mutt_runtime_dir, self)
         self._sockets = listen(
             settings, [field for pool in pools for field in pool.sockets.values()], activated
@@ -372,6 +374,7 @@ class Supervisor:
     def _tell(self, now: float) -> None:
         self._notifier.alive(now)
         trouble = self._tell_of_source()
+        self._table.show([ProcessRow(m.name, m.machine.serves, max(0, m.spawns - 1)) for m in self.members])
         if self._stopping_since is not None:
             left = sum(member.machine.alive for member in self.members)
             self._say(f"Stopping: {left} processes left")

@@ -9,6 +9,7 @@ ones to be expected are made at the beginning.
 
 from __future__ import annotations
 
+import math
 import os
 from bisect import bisect_left
 from collections import Counter as Counts
@@ -21,7 +22,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from mutt_appliance.telemetry.state_metrics import HealthCollector, ProcessCollector
+
 LATENCY_BUCKETS_SECS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+FAULTS_OF_SENDERS = ("unauthorized", "invalid", "too_large", "incomplete")
+"""Reasons of requests that MUTT rightly refuses (4xx): no unavailability of MUTT."""
+FAULTS_OF_OURS = ("queue_full", "redis", "overloaded", "draining", "internal")
 LATENCY_BUCKETS_MS = (0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 15000)
 
 
@@ -51,9 +57,12 @@ class _PoolCollector(MultiProcessCollector):
 
 
 def exposition(runtime_dir: Path, role: str) -> bytes:
-    """All processes of `role` added up, in Prometheus' text format."""
+    """All processes of `role` added up, in Prometheus' text format; the web UI's has the table of processes, too."""
     registry = CollectorRegistry()
     registry.register(_PoolCollector(metrics_folder(runtime_dir, role)))
+    registry.register(HealthCollector(runtime_dir, role))
+    if role == "webui":
+        registry.register(ProcessCollector(runtime_dir))
     return generate_latest(registry)
 
 
@@ -122,6 +131,9 @@ class IngestorMetrics:
             registry=None,
         )
         self.requests.labels(status="success", reason="")
+        # From 0 on, so that the first failure is an increase.
+        for reason in (*FAULTS_OF_SENDERS, *FAULTS_OF_OURS):
+            self.requests.labels(status="fail", reason=reason)
         for outcome in ("queued", "duplicate", "refused"):
             self.events.labels(outcome=outcome)
         self.queue_depth.set(0)
@@ -274,6 +286,8 @@ class ForwarderMetrics:
             registry=None,
         )
         self.requests.labels(status="success", reason="")
+        for reason in ("connection", "timeout", "http_503"):
+            self.requests.labels(status="fail", reason=reason)
         for status in ("success", "dlq", "error"):
             self.alerts.labels(status=status)
         self.dlq_depth.set(0)
@@ -307,6 +321,42 @@ class WebuiMetrics:
             buckets=LATENCY_BUCKETS_MS,
             registry=None,
         )
+        self.slo_target = Gauge(
+            "mutt_slo_target",
+            "Share of requests that are to succeed",
+            ["component"],
+            multiprocess_mode="mostrecent",
+            registry=None,
+        )
+        self.slo_availability = Gauge(
+            "mutt_slo_availability",
+            "Share of requests that succeeded in SLO_WINDOW_HOURS, by MUTT's own counters",
+            ["component"],
+            multiprocess_mode="mostrecent",
+            registry=None,
+        )
+        self.slo_budget = Gauge(
+            "mutt_slo_error_budget_remaining",
+            "Share of the error budget that is left, below 0 when overspent",
+            ["component"],
+            multiprocess_mode="mostrecent",
+            registry=None,
+        )
+        self.slo_burn_rate = Gauge(
+            "mutt_slo_burn_rate",
+            "Rate at which the error budget is spent; 1 spends it exactly in the window of the SLO",
+            ["component", "window"],
+            multiprocess_mode="mostrecent",
+            registry=None,
+        )
+        self.partitions_ahead = Gauge(
+            "mutt_audit_partitions_ahead",
+            "Months after the present one that have a partition of the audit log; -1: the present one has none",
+            multiprocess_mode="mostrecent",
+            registry=None,
+        )
+        # Until the database was asked.
+        self.partitions_ahead.set(math.nan)
         self.requests.labels(endpoint="/", status="200")
         self.latency.labels(endpoint="/")
         self.db_latency.labels(operation="probe")

@@ -6,6 +6,7 @@ value is how many events were accepted in it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -25,9 +26,9 @@ WINDOWS = (
 )
 
 
-def counter_keys(prefix: str, now_secs: float) -> list[tuple[str, int]]:
-    """(key, seconds to live) of the counters that an event accepted at `now_secs` belongs to."""
-    return [(f"{prefix}:{w.name}:{int(now_secs) // w.length_secs}", w.keep_secs) for w in WINDOWS]
+def counter_keys(prefix: str, now_secs: float, windows: Sequence[Window] = WINDOWS) -> list[tuple[str, int]]:
+    """(key, seconds to live) of the counters that what happened at `now_secs` belongs to."""
+    return [(f"{prefix}:{w.name}:{int(now_secs) // w.length_secs}", w.keep_secs) for w in windows]
 
 
 def keys_between(prefix: str, window: Window, start_secs: float, end_secs: float) -> list[str]:

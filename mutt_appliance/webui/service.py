@@ -22,6 +22,7 @@ from mutt_appliance.tls.inventory import webui_door
 from mutt_appliance.tls.live import open_door
 from mutt_appliance.tls.watch import CertificateWatch
 from mutt_appliance.webui.api import OPERATIONS
+from mutt_appliance.webui.gauges import Gauges
 from mutt_appliance.webui.keyring import KeyRing
 from mutt_appliance.webui.operations import BODY_MAX_BYTES
 from mutt_appliance.webui.pages import PAGES
@@ -73,17 +74,21 @@ async def _serve(child: Child) -> None:
     live = LiveSettings(child.settings, listening, webui.stores.keys)
     await asyncio.to_thread(live.start, child.stopping)
     level = webui.tell_log_level(live)
-    watching = asyncio.create_task(webui.watch_stores(live))
+    tasks = [asyncio.create_task(webui.watch_stores(live)), asyncio.create_task(webui.gauges.keep())]
     while not stopping.is_set():
-        if watching.done():
-            watching.result()
+        for task in tasks:
+            if task.done():
+                # It never ends by itself but by an error that nobody foresaw.
+                task.result()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
         certificates.turn()
         if live.current.log_level != level:
             level = webui.tell_log_level(live)
         child.beat()
-    watching.cancel()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
     await runner.cleanup()
     await webui.close()
     listening.close()
@@ -98,6 +103,7 @@ class Webui:
         self.stores = Stores(child, self.metrics)
         self._use = KeyUse("webui_api_key", child.secrets)
         self._source_metrics = SourceMetrics()
+        self.gauges = Gauges(self.stores, self.metrics)
         self.keyring = KeyRing(child, self.stores, self._use)
         self.sessions = Sessions(self.stores, self.keyring)
 

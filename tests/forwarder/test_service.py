@@ -49,6 +49,23 @@ def test_an_alert_arrives_as_a_lam_object_with_the_key_and_nothing_is_left(
     asyncio.run(scenario())
 
 
+def test_requests_are_counted_by_outcome_and_written_at_the_latest_when_it_stops(
+    settings_for: MakeSettings, moogsoft: Moogsoft, store: redis.Redis, forwarder: RunForwarder
+) -> None:
+    async def scenario() -> None:
+        failing_first(moogsoft, "alert-1", Answer(503), Answer(503))
+        push(store, alert(1), alert(2))
+        async with forwarder(settings_for()):
+            await eventually(lambda: len(moogsoft.accepted_ids()) == 2, "both arrive")
+
+    asyncio.run(scenario())
+    counted = {
+        outcome: sum(int(store.get(key) or 0) for key in store.keys(f"mutt:slo:forwarder:{outcome}:1h:*"))
+        for outcome in ("success", "fail")
+    }
+    assert counted == {"success": 2, "fail": 2}
+
+
 def test_an_idle_forwarder_delivers_within_milliseconds(
     settings_for: MakeSettings, moogsoft: Moogsoft, store: redis.Redis, forwarder: RunForwarder
 ) -> None:

@@ -203,6 +203,24 @@ def test_events_per_second_are_written_once_a_second_into_every_window(
             assert 0 < client.ttl(key) <= keep_secs
 
 
+def test_service_levels_count_what_mutt_failed_at_and_not_what_senders_did_wrong(
+    ingestor: Ingestor, client: redis.Redis, settings: Settings
+) -> None:
+    assert ingestor.post(json.dumps(EVENT)).status_code == 200
+    assert ingestor.post(json.dumps([EVENT, {}])).status_code == 200
+    assert ingestor.post(json.dumps(EVENT), headers={"X-API-KEY": "wrong"}).status_code == 401
+    assert ingestor.post("[{}]").status_code == 400
+    assert ingestor.post("{").status_code == 400
+    client.lpush(KeySpace(settings).ingest_queue, *["x"] * 5000)
+    assert ingestor.post(json.dumps(EVENT)).status_code == 503
+
+    def total(outcome: str) -> int:
+        prefix = KeySpace(settings).outcomes("ingestor", outcome)
+        return sum(int(client.get(key) or 0) for key in client.keys(f"{prefix}:5m:*"))
+
+    wait_until(lambda: (total("success"), total("fail")) == (2, 1), message="requests by outcome are flushed")
+
+
 def test_metrics_have_every_name_of_the_specification(ingestor: Ingestor) -> None:
     ingestor.post(json.dumps(EVENT))
 

@@ -8,12 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mutt_appliance.webui.slo import level_of, value_of
+from mutt_appliance.webui.slo import (
+    BURN_PAIRS,
+    BURN_WINDOWS,
+    BurnPair,
+    Level,
+    Measured,
+    burning,
+    level_of,
+    value_of,
+)
+
+
+def level(availability: float | None, target: float, **in_windows: float | None) -> Level:
+    return level_of(Measured("mutt", availability, in_windows), target)
 
 
 def test_the_example_of_the_specification() -> None:
-    level = level_of(0.999, 0.995)
-    assert (level.availability, level.error_budget_remaining, level.burn_rate, level.state) == (
+    found = level(0.999, 0.995)
+    assert (found.availability, found.error_budget_remaining, found.burn_rate, found.state) == (
         0.999,
         0.8,
         0.2,
@@ -33,19 +46,38 @@ def test_the_example_of_the_specification() -> None:
     ],
 )
 def test_the_state_follows_what_is_left_of_the_budget(availability: float, state: str) -> None:
-    assert level_of(availability, 0.99).state == state
+    assert level(availability, 0.99).state == state
 
 
 def test_nobody_knows() -> None:
-    level = level_of(None, 0.99)
-    assert (level.availability, level.error_budget_remaining, level.state) == (None, None, "unknown")
+    found = level(None, 0.99)
+    assert (found.availability, found.error_budget_remaining, found.state) == (None, None, "unknown")
 
 
 @given(st.floats(0, 1), st.floats(0.5, 0.99999))
 def test_budget_and_burn_rate_are_two_sides_of_one_thing(availability: float, target: float) -> None:
-    level = level_of(availability, target)
-    assert level.burn_rate is not None
-    assert level.error_budget_remaining == pytest.approx(1 - level.burn_rate, abs=1e-3)
+    found = level(availability, target)
+    assert found.burn_rate is not None
+    assert found.error_budget_remaining == pytest.approx(1 - found.burn_rate, abs=1e-3)
+
+
+def test_each_window_has_a_burn_rate_or_none() -> None:
+    found = level(0.999, 0.99, **{"5m": 0.5, "1h": None, "6h": 1.0})
+    assert found.burn_rates == {"5m": 50.0, "1h": None, "6h": 0.0}
+    assert (found.source, found.burning) == ("mutt", "none")
+
+
+@pytest.mark.parametrize("pair", BURN_PAIRS)
+def test_a_burn_rate_is_urgent_when_both_windows_of_a_pair_exceed_its_factor(pair: BurnPair) -> None:
+    assert {pair.long, pair.short} <= BURN_WINDOWS.keys()
+    above = pair.factor + 0.01
+    assert burning({pair.long: above, pair.short: above}) == pair.urgency
+    for long, short in ((above, pair.factor), (pair.factor, above), (None, above), (above, None)):
+        assert burning({pair.long: long, pair.short: short}) == "none"
+
+
+def test_a_page_goes_before_a_ticket() -> None:
+    assert burning(dict.fromkeys(BURN_WINDOWS, 100.0)) == "page"
 
 
 def answer(*values: Any) -> dict[str, Any]:

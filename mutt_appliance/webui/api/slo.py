@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
-from typing import Any
 
 from pydantic import Field
 
-from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.webui.access import Role
 from mutt_appliance.webui.api.fields import Strict
+from mutt_appliance.webui.levels import measure, targets
 from mutt_appliance.webui.operations import Call, Reply, operation
-from mutt_appliance.webui.prometheus import PrometheusError, query
-from mutt_appliance.webui.slo import QUERIES, State, level_of, value_of
-from mutt_appliance.webui.stores import Stores
+from mutt_appliance.webui.slo import Source, State, Urgency, level_of
 
-log = get_logger("webui.slo")
 FRESH_SECS = 30.0
 
 
 class ComponentSlo(Strict):
-    """How a component does; null where Prometheus has no data."""
+    """How a component does; null where there were no requests."""
 
     target: float
     availability: float | None = Field(description="Share of requests that succeeded")
@@ -29,6 +24,11 @@ class ComponentSlo(Strict):
     burn_rate: float | None = Field(description="1 spends the budget exactly in the window")
     state: State
     window_hours: int
+    source: Source = Field(description="prometheus (PROMETHEUS_URL), or mutt: MUTT's own counters")
+    burn_rates: dict[str, float | None] = Field(
+        description="Burn rate of the last 5m, 30m, 1h, 6h and 24h; 1 spends the budget exactly in the window"
+    )
+    burning: Urgency = Field(description="What the burn rates ask for: page, ticket, none")
 
 
 class Slo(Strict):
@@ -40,33 +40,20 @@ class Slo(Strict):
 
 @operation("GET", "/slo", tag="Dashboard", role=Role.VIEWER, answer=Slo)
 async def get_slo(call: Call) -> Reply:
-    """Get service levels from Prometheus (PROMETHEUS_URL).
+    """Get service levels.
 
-    The state is unknown where Prometheus is away or has no data.
+    From Prometheus (PROMETHEUS_URL); from MUTT's own counters where it does not answer or has no data.
+    The state is unknown where there were no requests.
     """
     stores = call.stores
     settings = await stores.live_settings()
     hours = settings.slo_window_hours
-    targets = {"ingestor": settings.slo_ingestor_target, "forwarder": settings.slo_forwarder_target}
-    found = await stores.cached(f"slo {hours}", lambda: _availabilities(stores, hours), FRESH_SECS)
+    measured = await stores.cached(f"slo {hours}", lambda: measure(stores, hours), FRESH_SECS)
     components = {
-        name: {**asdict(level_of(found[name], target)), "window_hours": hours}
-        for name, target in targets.items()
+        name: {**asdict(level_of(measured[name], target)), "window_hours": hours}
+        for name, target in targets(settings).items()
     }
     return Reply({"window_hours": hours, "components": components})
 
 
 OPERATIONS = (get_slo,)
-
-
-async def _availabilities(stores: Stores, hours: int) -> dict[str, float | None]:
-    async def one(promql: str) -> float | None:
-        try:
-            answer: Any = await query(stores.settings.prometheus_url, promql.format(hours=hours))
-        except PrometheusError as error:
-            log.info("no service levels", prometheus=stores.settings.prometheus_url, error=str(error))
-            return None
-        return value_of(answer)
-
-    values = await asyncio.gather(*(one(promql) for promql in QUERIES.values()))
-    return dict(zip(QUERIES, values, strict=True))

@@ -45,7 +45,6 @@ async def _values(visit: Visit) -> dict[str, Any]:
         **values,
         "troubles": troubles,
         "now": datetime.now(UTC),
-        "prometheus_url": settings.prometheus_url,
         "ingest_port": settings.server_port_ingestor,
     }
 
