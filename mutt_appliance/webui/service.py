@@ -68,6 +68,7 @@ async def _serve(child: Child) -> None:
         certificates.reload()
 
     child.bind_loop(asyncio.get_running_loop(), stopping.set, reload)
+    certificates.turn()
     watching = asyncio.create_task(webui.watch_stores())
     while not stopping.is_set():
         if watching.done():
