@@ -73,6 +73,7 @@ async def _serve(child: Child) -> None:
     live = LiveSettings(child.settings, listening, webui.stores.keys)
     await asyncio.to_thread(live.start, child.stopping)
     level = webui.tell_log_level(live)
+    certificates.turn()
     watching = asyncio.create_task(webui.watch_stores(live))
     while not stopping.is_set():
         if watching.done():
