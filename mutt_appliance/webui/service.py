@@ -74,6 +74,7 @@ async def _serve(child: Child) -> None:
     live = LiveSettings(child.settings, listening, webui.stores.keys)
     await asyncio.to_thread(live.start, child.stopping)
     level = webui.tell_log_level(live)
+    certificates.turn()
     tasks = [asyncio.create_task(webui.watch_stores(live)), asyncio.create_task(webui.gauges.keep())]
     while not stopping.is_set():
         for task in tasks:
