@@ -355,6 +355,29 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
                 [(f"min by (appliance) (mutt_audit_partitions_ahead{{{HOST}}})", "{{appliance}}")],
             ),
             Panel(
+                "Free disk",
+                "Share of the disks of MUTT_DATA_DIR and AUDIT_ARCHIVE_DIR that is free",
+                "percentunit",
+                [
+                    (
+                        f"mutt_disk_free_bytes{{{HOST}}} / mutt_disk_size_bytes{{{HOST}}}",
+                        "{{instance}} {{path}}",
+                    )
+                ],
+            ),
+            Panel(
+                "Retention",
+                "Months past retention that are still there, and rows archived",
+                "short",
+                [
+                    (f"max by (appliance) (mutt_audit_months_due{{{HOST}}})", "{{appliance}}: months due"),
+                    (
+                        f"sum by (appliance) (increase(mutt_audit_archive_rows_total{{{HOST}}}[1h]))",
+                        "{{appliance}}: rows archived in an hour",
+                    ),
+                ],
+            ),
+            Panel(
                 "Requests to the web UI",
                 "Pages and API by status",
                 "reqps",

@@ -180,6 +180,29 @@ CASES: Mapping[str, Case] = {
         APPLIANCE,
         120,
     ),
+    "MUTTRetentionBehind": Case(
+        {of("mutt_audit_months_due"): always(1, 480)},
+        {of("mutt_audit_months_due"): always(0, 480)},
+        APPLIANCE,
+        420,
+    ),
+    "MUTTArchiveFails": Case(
+        {of("mutt_audit_archive_failures_total"): growing(0.1, 480)},
+        {of("mutt_audit_archive_failures_total"): FLAT},
+        APPLIANCE,
+        120,
+    ),
+    "MUTTDiskLow": Case(
+        {
+            of("mutt_disk_free_bytes", path="/var/lib/mutt"): always(9),
+            of("mutt_disk_size_bytes", path="/var/lib/mutt"): always(100),
+        },
+        {
+            of("mutt_disk_free_bytes", path="/var/lib/mutt"): always(10),
+            of("mutt_disk_size_bytes", path="/var/lib/mutt"): always(100),
+        },
+        {**HOST, "path": "/var/lib/mutt"},
+    ),
     "MUTTMoogAway": Case(
         {of("mutt_component_up", process="forwarder:0", component="moogsoft"): always(0)},
         {
