@@ -20,6 +20,7 @@ from tests.conftest import MakeSettings
 from tests.forwarder.conftest import RunForwarder, alert, eventually
 from tests.support.moogsoft import Answer, Moogsoft
 from tests.support.servers import RedisServer
+from tests.support.windows import most_in_a_window
 
 SHARDS = 3
 
@@ -72,9 +73,7 @@ def test_the_rate_is_shared_fairly_between_shards(
             await eventually(lambda: len(moogsoft.accepted_ids()) >= 36, "three windows")
         first = [int(name.removeprefix("alert-")) // 100 for name in moogsoft.accepted_ids()[:36]]
         assert all(10 <= first.count(shard) <= 14 for shard in range(SHARDS)), first
-        times = sorted(request.at for request in moogsoft.requests)
-        windows = [sum(begun <= other < begun + 0.45 for other in times) for begun in times]
-        assert max(windows) <= 12
+        assert most_in_a_window([request.at for request in moogsoft.requests], 0.5) <= 12
 
     asyncio.run(scenario())
 
