@@ -190,7 +190,8 @@ class Forwarder:
             wanted = max(0, min(free, sum(lane.wanted(free) for lane in self._lanes)))
         if now < self._limiter_at or not (wanted or self._limiter.untold):
             return
-        self._limiter.allow(*_rate(self._settings))
+        rate = _rate(self._settings)
+        self._limiter.allow(*rate)
         try:
             grant = await self._limiter.take(wanted)
         except RedisError as error:
@@ -199,7 +200,9 @@ class Forwarder:
             return
         if len(grant.tokens) < wanted:
             self._metrics.rate_limit_hits.inc()
-            self._tokens_at = time.monotonic() + grant.wait_ms / 1000
+            # The wait is for the rate that was asked with, which may have changed meanwhile.
+            if rate == _rate(self._settings):
+                self._tokens_at = time.monotonic() + grant.wait_ms / 1000
         # Asked again: a lease may have been lost while the limiter was.
         shares = share_out([lane.wanted(free) for lane in self._lanes], len(grant.tokens), self._first)
         self._first += 1

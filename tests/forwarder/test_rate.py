@@ -49,8 +49,8 @@ def arrivals(moogsoft: Moogsoft) -> list[float]:
 
 def under_way(store: redis.Redis) -> int:
     """How many tokens are out whose request has not ended, as far as Redis knows."""
-    secs, us = store.time()  # type: ignore[misc]
-    return int(store.zcount(WINDOW, f"({secs * 1_000_000 + us}", "+inf"))  # type: ignore[arg-type]
+    secs, us = store.time()
+    return int(store.zcount(WINDOW, f"({secs * 1_000_000 + us}", "+inf"))
 
 
 def test_no_window_has_more_than_the_limit_whatever_the_way_of_each_request_takes(
@@ -60,9 +60,7 @@ def test_no_window_has_more_than_the_limit_whatever_the_way_of_each_request_take
 
     async def scenario() -> None:
         async with slow_road(moogsoft, random.Random(3)) as url:
-            settings = settings_for(
-                moog_webhook_url=url, moog_rate_limit=limit, moog_rate_period=period_secs
-            )
+            settings = settings_for(moog_webhook_url=url, moog_rate_limit=limit, moog_rate_period=period_secs)
             push(store, *(alert(n) for n in range(count)))
             async with forwarder(settings, index=0), forwarder(settings, index=1):
                 await eventually(lambda: len(moogsoft.accepted_ids()) == count, "all arrive", 20)
@@ -163,7 +161,9 @@ def test_grants_for_alerts_that_were_lost_meanwhile_are_handed_back(
 ) -> None:
     async def scenario() -> None:
         # As if every answer of the limiter came when what it was for is no longer there.
-        monkeypatch.setattr("mutt_appliance.forwarder.service.share_out", lambda wishes, *_: [0] * len(wishes))
+        monkeypatch.setattr(
+            "mutt_appliance.forwarder.service.share_out", lambda wishes, *_: [0] * len(wishes)
+        )
         push(store, *(alert(n) for n in range(3)))
         async with forwarder(settings_for(moog_rate_limit=10, moog_rate_period=60)):
             await eventually(lambda: store.zcard(WINDOW) == 3, "they are granted")
@@ -188,7 +188,9 @@ def test_the_second_key_takes_a_place_of_its_own(
             # One place is left. The key that was taken goes first now.
             push(store, alert(1), alert(2))
             await eventually(lambda: len(moogsoft.requests) == 3, "one more arrives")
-            await eventually(lambda: store.zcard(WINDOW) == 3 and not under_way(store), "the limit is reached")
+            await eventually(
+                lambda: store.zcard(WINDOW) == 3 and not under_way(store), "the limit is reached"
+            )
         assert [request.answer.status for request in moogsoft.requests] == [401, 200, 200]
 
     asyncio.run(scenario())

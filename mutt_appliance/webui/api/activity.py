@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from pydantic import Field
@@ -43,7 +42,7 @@ class DeadDepths(Strict):
 
 
 class Limiter(Strict):
-    """The rate limit that all forwarders share: `used` of `limit` are under way or ended in the last `period_seconds`."""
+    """The rate limit of all forwarders: `used` of `limit` are under way or ended in the last `period_seconds`."""
 
     limit: int
     period_seconds: float

@@ -61,9 +61,7 @@ def test_the_activity_shows_what_waits_and_who_is_busy(
     client.zadd(keys.retry, {"x": 1})
     now_us = time.time() * 1_000_000
     under_way = {"c": now_us + 9_000_000}
-    client.zadd(
-        keys.rate_limit, {"a": now_us, "b": now_us - 100, "old": now_us - 60_000_000, **under_way}
-    )
+    client.zadd(keys.rate_limit, {"a": now_us, "b": now_us - 100, "old": now_us - 60_000_000, **under_way})
     board = HealthBoard(settings.mutt_runtime_dir, "alerter", 0)
     board.set("database", False, "gone")
     board.publish()
