@@ -205,7 +205,7 @@ class Forwarder:
                 self._tokens_at = time.monotonic() + grant.wait_ms / 1000
         # Asked again: a lease may have been lost while the limiter was.
         shares = share_out([lane.wanted(free) for lane in self._lanes], len(grant.tokens), self._first)
-        self._first += 1
+        self._first += len(grant.tokens)
         tokens = iter(grant.tokens)
         for lane, share in zip(self._lanes, shares, strict=True):
             for token in itertools.islice(tokens, share):

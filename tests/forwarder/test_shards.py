@@ -78,6 +78,24 @@ def test_the_rate_is_shared_fairly_between_shards(
     asyncio.run(scenario())
 
 
+def test_a_limit_of_one_goes_round(
+    settings_for: MakeSettings, moogsoft: Moogsoft, store: redis.Redis, forwarder: RunForwarder
+) -> None:
+    async def scenario() -> None:
+        # The limiter is asked twice for each grant; whose turn it is must not depend on that.
+        settings = settings_for(redis_shards=2, moog_rate_limit=1, moog_rate_period=0.05)
+        for shard in range(2):
+            push(store, settings, shard, *range(100 * shard, 100 * shard + 20))
+        async with forwarder(settings):
+            await eventually(lambda: len(moogsoft.requests) >= 24, "some arrive")
+        sent = [name for request in moogsoft.requests for name in request.alert_ids]
+        # Not from the beginning: one of the two may have had the first places to itself.
+        turns = [int(name.removeprefix("alert-")) // 100 for name in sent[4:24]]
+        assert 8 <= turns.count(0) <= 12, turns
+
+    asyncio.run(scenario())
+
+
 def test_what_is_left_in_a_shard_beyond_the_configuration_is_delivered(
     settings_for: MakeSettings, moogsoft: Moogsoft, store: redis.Redis, forwarder: RunForwarder
 ) -> None:
