@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from mutt_appliance.forwarder.holdings import Holdings
+from mutt_appliance.forwarder.housekeeping import end
 from mutt_appliance.forwarder.jobs import Job, body_of, outcome_of
 from mutt_appliance.forwarder.retry import RetryPolicy, Verdict
 from mutt_appliance.forwarder.sender import Sender
@@ -14,6 +15,7 @@ from mutt_appliance.forwarder.spans import DeliverySpans
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import Outcome
 from mutt_appliance.queueing.dynamic import LiveSettings
+from mutt_appliance.queueing.limiter import RateLimiter
 from mutt_appliance.queueing.outcomes import Outcome as RequestOutcome
 from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.telemetry.logs import get_logger
@@ -29,7 +31,8 @@ STATUS_OF_OUTCOME = {"done": "success", "dead": "dlq", "retry": "error"}
 class Requests:
     """Begins requests and puts their results into the holdings that their jobs came from.
 
-    `may_repeat` is asked before a request is sent a second time, with another key.
+    Each request uses up a token of the rate limit and ends it. `one_more` gives the token for sending
+    a request a second time, with another key, or None when there is none to be had.
     """
 
     def __init__(
@@ -39,28 +42,31 @@ class Requests:
         sender: Sender,
         metrics: ForwarderMetrics,
         outcomes: OutcomeCounter,
-        may_repeat: Callable[[], Awaitable[bool]],
+        limiter: RateLimiter,
+        one_more: Callable[[], Awaitable[str | None]],
     ) -> None:
         self._child = child
         self._live = live
         self._sender = sender
         self._metrics = metrics
         self._request_outcomes = outcomes
-        self._may_repeat = may_repeat
+        self._limiter = limiter
+        self._one_more = one_more
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures_in_a_row = 0
         self._tracing = child.start_tracing()
 
-    def begin(self, holdings: Holdings, on_end: Callable[[], None], group: asyncio.TaskGroup) -> None:
+    def begin(
+        self, token: str, holdings: Holdings, on_end: Callable[[], None], group: asyncio.TaskGroup
+    ) -> None:
         """Post the next jobs of `holdings` in one request, as a task of `group`; `on_end` is called after it."""
-        task = group.create_task(self._request(holdings.next_batch(), holdings, on_end))
+        task = group.create_task(self._request(token, holdings.next_batch(), holdings, on_end))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def cancel(self) -> None:
-        """Give up what is under way; what became of it at the receiver stays unknown."""
-        for task in self._tasks:
-            task.cancel()
+    async def give_up(self) -> None:
+        """End what is under way; what became of it at the receiver stays unknown."""
+        await end(list(self._tasks))
 
     def count(self, outcomes: Sequence[Outcome]) -> None:
         """Count settled alerts by what became of them."""
@@ -69,12 +75,12 @@ class Requests:
             if number:
                 self._metrics.alerts.labels(status).inc(number)
 
-    async def _request(self, jobs: list[Job], holdings: Holdings, on_end: Callable[[], None]) -> None:
+    async def _request(
+        self, token: str, jobs: list[Job], holdings: Holdings, on_end: Callable[[], None]
+    ) -> None:
         started = time.perf_counter()
         with DeliverySpans(self._tracing, jobs, self._sender.url) as spans:
-            verdict = await self._sender.post(
-                body_of(jobs, self._live.current), self._may_repeat, spans.headers
-            )
+            verdict = await self._post(token, body_of(jobs, self._live.current), spans.headers)
             spans.answered(verdict)
         self._metrics.latency.observe(time.perf_counter() - started)
         status: RequestOutcome = "success" if verdict.kind == "done" else "fail"
@@ -89,6 +95,22 @@ class Requests:
         else:
             holdings.finish([self._conclude(job, verdict) for job in jobs])
         on_end()
+
+    async def _post(self, token: str, body: bytes, further: Mapping[str, str]) -> Verdict:
+        in_use = [token]
+
+        async def may_repeat() -> bool:
+            self._limiter.end(in_use.pop())
+            another = await self._one_more()
+            if another is not None:
+                in_use.append(another)
+            return another is not None
+
+        try:
+            return await self._sender.post(body, may_repeat, further)
+        finally:
+            for each in in_use:
+                self._limiter.end(each)
 
     def _conclude(self, job: Job, verdict: Verdict) -> Outcome:
         settings = self._live.current

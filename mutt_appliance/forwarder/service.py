@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import time
 from collections.abc import Callable
 
@@ -41,6 +42,9 @@ from mutt_appliance.telemetry.secret_use import KeyUse
 from mutt_appliance.tls.watch import CertificateWatch
 
 log = get_logger("forwarder")
+
+# While it drains, the limiter hears this often of ended requests, and has so long to answer.
+TELL_SECS = 0.1
 
 
 def run(child: Child) -> None:
@@ -91,15 +95,19 @@ class Forwarder:
         self._shards = shards
         self._sender = sender
         self._metrics = metrics
-        self._limiter = RateLimiter(home.client, home.keys.rate_limit, *_rate(settings))
+        request_ms = round(settings.moog_webhook_timeout * 1000)
+        self._limiter = RateLimiter(home.client, home.keys.rate_limit, *_rate(settings), request_ms)
         self._outcomes = OutcomeCounter(home.client, home.keys, "forwarder")
         self._depths = DepthBoard(child, metrics)
         self._certificates = certificates
         self._wake = asyncio.Event()
-        self._requests = Requests(child, live, sender, metrics, self._outcomes, self._may_repeat)
+        self._requests = Requests(
+            child, live, sender, metrics, self._outcomes, self._limiter, self._one_more_token
+        )
         self._lanes: list[Lane] = []
         self._first = 0
         self._tokens_at = 0.0
+        self._limiter_at = 0.0
         self._turned_at = time.monotonic()
 
     @property
@@ -180,26 +188,35 @@ class Forwarder:
         return self._settings.moog_max_concurrency - sum(lane.holdings.requests for lane in self._lanes)
 
     async def _begin_requests(self, group: asyncio.TaskGroup) -> None:
+        """Tell the limiter which requests have ended, and begin as many as there is room for and it grants."""
+        now = time.monotonic()
         free = self._slots_free()
-        wanted = min(free, sum(lane.wanted(free) for lane in self._lanes))
-        if wanted <= 0 or time.monotonic() < self._tokens_at:
+        wanted = 0
+        if now >= self._tokens_at:
+            wanted = max(0, min(free, sum(lane.wanted(free) for lane in self._lanes)))
+        if now < self._limiter_at or not (wanted or self._limiter.untold):
             return
-        self._limiter.allow(*_rate(self._settings))
+        rate = _rate(self._settings)
+        self._limiter.allow(*rate)
         try:
             grant = await self._limiter.take(wanted)
         except RedisError as error:
             # Without the count that all forwarders share nothing is sent; home's lane says so, too.
-            self._tokens_at = time.monotonic() + self._lanes[0].membership.failed(error, self._settings)
+            self._limiter_at = time.monotonic() + self._lanes[0].membership.failed(error, self._settings)
             return
-        if grant.granted < wanted:
+        if len(grant.tokens) < wanted:
             self._metrics.rate_limit_hits.inc()
-            self._tokens_at = time.monotonic() + grant.wait_ms / 1000
+            # The wait is for the rate that was asked with, which may have changed meanwhile.
+            if rate == _rate(self._settings):
+                self._tokens_at = time.monotonic() + grant.wait_ms / 1000
         # Asked again: a lease may have been lost while the limiter was.
-        shares = share_out([lane.wanted(free) for lane in self._lanes], grant.granted, self._first)
-        self._first += 1
+        shares = share_out([lane.wanted(free) for lane in self._lanes], len(grant.tokens), self._first)
+        self._first += len(grant.tokens)
+        tokens = iter(grant.tokens)
         for lane, share in zip(self._lanes, shares, strict=True):
-            for _ in range(share):
-                self._requests.begin(lane.holdings, functools.partial(self._ended, lane), group)
+            for token in itertools.islice(tokens, share):
+                self._requests.begin(token, lane.holdings, functools.partial(self._ended, lane), group)
+        self._limiter.hand_back(tokens)
 
     def _ended(self, lane: Lane) -> None:
         """A request ended: its lane settles it, and the others may have room again."""
@@ -209,17 +226,17 @@ class Forwarder:
         lane.wake()
         self._wake.set()
 
-    async def _may_repeat(self) -> bool:
-        """Wait for one more request within the rate limit; False when the limiter cannot be asked, or we stop."""
+    async def _one_more_token(self) -> str | None:
+        """Wait for one more request within the rate limit; None when the limiter cannot be asked, or we stop."""
         while not self._child.stopping.is_set():
             try:
                 grant = await self._limiter.take(1)
             except RedisError:
-                return False
-            if grant.granted:
-                return True
+                return None
+            if grant.tokens:
+                return grant.tokens[0]
             await asyncio.sleep(grant.wait_ms / 1000)
-        return False
+        return None
 
     async def _sleep(self) -> None:
         """Until something wakes the loop, or the limiter may be asked again."""
@@ -227,7 +244,9 @@ class Forwarder:
         until = now + TURN_SECS
         free = self._slots_free()
         if free > 0 and any(lane.wanted(free) for lane in self._lanes):
-            until = min(until, self._tokens_at)
+            until = min(until, max(self._tokens_at, self._limiter_at))
+        if self._limiter.untold:
+            until = min(until, self._limiter_at)
         if until <= now or self._wake.is_set():
             await asyncio.sleep(0)
             return
@@ -258,12 +277,22 @@ class Forwarder:
     async def _end(self, loops: list[asyncio.Task[None]]) -> None:
         """Every lane gives back what was not sent and waits for its requests, within the drain time."""
         self._wake_all()
-        await asyncio.wait(loops)
+        left = set(loops)
+        while left:
+            _, left = await asyncio.wait(left, timeout=TELL_SECS)
+            await self._tell_limiter()
         under_way = sum(lane.holdings.requests for lane in self._lanes)
         if under_way:
             log.warning("requests given up at the end of the drain time", requests=under_way)
-        self._requests.cancel()
-        await asyncio.gather(*(lane.leave() for lane in self._lanes))
+        await self._requests.give_up()
+        await asyncio.gather(self._tell_limiter(), *(lane.leave() for lane in self._lanes))
+
+    async def _tell_limiter(self) -> None:
+        """What has ended leaves room for others; what they are not told they find out, later."""
+        if self._limiter.untold:
+            with contextlib.suppress(RedisError, TimeoutError):
+                async with asyncio.timeout(TELL_SECS):
+                    await self._limiter.take(0)
 
 
 def _rate(settings: Settings) -> tuple[int, int]:
