@@ -21,6 +21,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from mutt_appliance.config import Settings
+from mutt_appliance.config.dynamic import DYNAMIC, as_number
+
 LATENCY_BUCKETS_SECS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LATENCY_BUCKETS_MS = (0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 15000)
 
@@ -88,6 +91,30 @@ class SecretsInUse:
 def secrets_in_use() -> SecretsInUse:
     """The one of this process, made when it is first needed: after `enable_pool_metrics`."""
     return SecretsInUse()
+
+
+class SettingsInForce:
+    """On every role's /metrics: the value of each dynamic setting, for each process that uses them."""
+
+    def __init__(self) -> None:
+        self._gauge = Gauge(
+            "mutt_setting",
+            "Dynamic setting in force in a process (pid: its role and number); of a choice its place, from 0",
+            ["name"],
+            multiprocess_mode="all",
+            registry=None,
+        )
+
+    def tell(self, settings: Settings) -> None:
+        """These are in force now."""
+        for name in DYNAMIC:
+            self._gauge.labels(name=name).set(as_number(name, settings))
+
+
+@cache
+def settings_in_force() -> SettingsInForce:
+    """The one of this process, made when it is first needed: after `enable_pool_metrics`."""
+    return SettingsInForce()
 
 
 class IngestorMetrics:

@@ -117,7 +117,7 @@ class Webui:
 
     async def watch_stores(self) -> None:
         """See how the stores are and tell the supervisor, for ever; a silent store holds up nothing but this."""
-        await self.probe()
+        await asyncio.gather(asyncio.to_thread(self.stores.live.start, self._child.stopping), self.probe())
         self._child.ready()
         while True:
             await self.tell()
