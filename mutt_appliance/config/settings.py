@@ -406,7 +406,8 @@ class Settings(BaseModel):
     moog_circuit_failures: int = setting(
         5,
         "Failed requests in a row, of all forwarders (no answer, 5xx, 408, 425, 429), after which Moogsoft counts as "
-        "away and only probes go out; 0 turns it off. No more than MOOG_MAX_RETRIES, or an outage can use up an alert's",
+        "away and only probes go out; 0 turns it off. With more than MOOG_MAX_RETRIES an outage can use up those of an "
+        "alert",
         "forwarder",
         "requests",
         ge=0,

@@ -14,6 +14,7 @@ from mutt_appliance.tls.trust import verify_message
 # 408 Request Timeout, 425 Too Early, 429 Too Many Requests: the same request may succeed later.
 RETRYABLE_4XX = frozenset({408, 425, 429})
 RETRY_AFTER_MAX_SECS = 3600.0
+KEY_REFUSED = frozenset({"http_401", "http_403"})
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Verdict:
     def words(self) -> str:
         """The reason, for people: `tls: certificate verify failed: certificate has expired`."""
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+    @property
+    def like_an_outage(self) -> bool:
+        """True if it tells of the receiver or the way to it, and not of the alert or the key."""
+        return self.kind == "retry" and self.reason not in KEY_REFUSED
 
 
 @dataclass(frozen=True)

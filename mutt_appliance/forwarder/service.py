@@ -13,14 +13,17 @@ import uvloop
 from aiohttp import web
 
 from mutt_appliance.config import ConfigError, Settings
+from mutt_appliance.forwarder.breaker import Breaker
 from mutt_appliance.forwarder.depths import DepthBoard
 from mutt_appliance.forwarder.fairness import share_out
 from mutt_appliance.forwarder.housekeeping import end, keep_beating, keep_lease, run_janitor
+from mutt_appliance.forwarder.jobs import spared
 from mutt_appliance.forwarder.lane import TURN_SECS, Lane
 from mutt_appliance.forwarder.moog import NEVER_IN_SIGNATURE
 from mutt_appliance.forwarder.requests import Requests
 from mutt_appliance.forwarder.sender import Sender
 from mutt_appliance.process import Child
+from mutt_appliance.queueing.circuit import Circuit
 from mutt_appliance.queueing.client import RedisError, blocking_client
 from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.queueing.keys import KeySpace
@@ -94,9 +97,14 @@ class Forwarder:
         self._depths = DepthBoard(child, metrics)
         self._certificates = certificates
         self._wake = asyncio.Event()
-        self._requests = Requests(child, live, sender, metrics, self._may_repeat)
+        circuit = Circuit(home.client, home.keys)
+        self._breaker = Breaker(child, live, circuit, metrics, self._wake_all)
+        self._requests = Requests(
+            child, live, sender, metrics, self._may_repeat, self._breaker, self._end_outage
+        )
         self._lanes: list[Lane] = []
         self._first = 0
+        self._probes = 0
         self._tokens_at = 0.0
         self._turned_at = time.monotonic()
 
@@ -123,6 +131,7 @@ class Forwarder:
             helpers: list[asyncio.Task[None]] = []
             loops = [self._open(shard, group, helpers) for shard in self._shards]
             helpers.append(group.create_task(keep_beating(child, self)))
+            helpers.append(group.create_task(self._breaker.watch()))
             helpers.append(group.create_task(self._look_for_more(group, helpers, loops)))
             child.ready()
             try:
@@ -146,6 +155,7 @@ class Forwarder:
             shard,
             self._depths,
             slots_free=self._slots_free,
+            holds_back=lambda: self._breaker.open,
             on_pending=self._wake.set,
             on_settled=self._requests.count,
         )
@@ -175,7 +185,46 @@ class Forwarder:
     def _slots_free(self) -> int:
         return self._settings.moog_max_concurrency - sum(lane.holdings.requests for lane in self._lanes)
 
+    async def _begin_probe(self, group: asyncio.TaskGroup) -> None:
+        """Moogsoft is away: send one alert if the probe that is due is ours."""
+        if self._probes or time.monotonic() < self._tokens_at:
+            return
+        claimed = [lane for lane in self._lanes if lane.probing]
+        if not claimed:
+            first = self._first % len(self._lanes)
+            waiting = [lane for lane in self._lanes[first:] + self._lanes[:first] if lane.waiting]
+            if waiting and await self._breaker.may_probe():
+                self._first += 1
+                waiting[0].claim_probe()
+        elif claimed[0].wanted(1) and await self._may_repeat():
+            # The circuit may have been closed while the limiter was asked.
+            (lane,) = claimed
+            if lane.probing and lane.wanted(1):
+                lane.probing = False
+                self._probes += 1
+                self._requests.begin(
+                    lane.holdings, functools.partial(self._probe_ended, lane), group, probe=True
+                )
+
+    def _probe_ended(self, lane: Lane) -> None:
+        self._probes -= 1
+        self._ended(lane)
+
+    async def _end_outage(self) -> None:
+        """A probe was answered: what waits goes out by age, without the attempts that the outage cost."""
+        onward = functools.partial(spared, row=self._breaker.state.row)
+        for lane in self._lanes:
+            try:
+                await lane.queue.put_in_order(onward)
+            except RedisError as error:
+                # Its alerts go out in the order they lie in, its retries when they are due.
+                log.warning("not put in order by age", shard=lane.shard.number, error=str(error))
+        await self._breaker.close()
+
     async def _begin_requests(self, group: asyncio.TaskGroup) -> None:
+        if self._breaker.open:
+            await self._begin_probe(group)
+            return
         free = self._slots_free()
         wanted = min(free, sum(lane.wanted(free) for lane in self._lanes))
         if wanted <= 0 or time.monotonic() < self._tokens_at:
@@ -222,7 +271,7 @@ class Forwarder:
         now = time.monotonic()
         until = now + TURN_SECS
         free = self._slots_free()
-        if free > 0 and any(lane.wanted(free) for lane in self._lanes):
+        if free > 0 and any(lane.wanted(free) for lane in self._lanes) and not self._breaker.open:
             until = min(until, self._tokens_at)
         if until <= now or self._wake.is_set():
             await asyncio.sleep(0)

@@ -266,6 +266,24 @@ class ForwarderMetrics:
             "Alerts that the janitor gave back to the alert queue",
             registry=None,
         )
+        self.circuit_state = Gauge(
+            "mutt_moog_circuit_state",
+            "1 while the circuit is open: Moogsoft is away, and only probes go out",
+            multiprocess_mode="mostrecent",
+            registry=None,
+        )
+        self.circuit_opened = Counter(
+            "mutt_moog_circuit_opened_total", "Times that the circuit was opened", registry=None
+        )
+        self.probes = Counter(
+            "mutt_moog_probes_total",
+            "Probes of a Moogsoft that is away (answered|failed)",
+            ["result"],
+            registry=None,
+        )
+        for result in ("answered", "failed"):
+            self.probes.labels(result=result)
+        self.circuit_state.set(0)
         self.requests.labels(status="success", reason="")
         for status in ("success", "dlq", "error"):
             self.alerts.labels(status=status)
