@@ -12,6 +12,8 @@ from mutt_appliance.cli.lazy import LazyGroup
 
 # Name of the command -> "module:click command".
 COMMANDS: dict[str, str] = {
+    "config": "mutt_appliance.cli.ctl_config:command",
+    "dlq": "mutt_appliance.cli.ctl_dlq:command",
     "doctor": "mutt_appliance.cli.ctl_doctor:command",
     "pid": "mutt_appliance.cli.ctl_status:pid",
     "reload": "mutt_appliance.cli.ctl_reload:command",

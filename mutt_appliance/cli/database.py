@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -19,11 +19,13 @@ from mutt_appliance.store.errors import SchemaError, StoreUnavailable, reason
 from mutt_appliance.store.pool import Database
 
 
-def settings_and_secrets(env_file: Path | None) -> tuple[Settings, Secrets]:
+def settings_and_secrets(
+    env_file: Path | None, environ: Mapping[str, str] = os.environ
+) -> tuple[Settings, Secrets]:
     """Configuration and secrets; ends the program with 78 when they cannot be used."""
-    settings = load_or_exit(env_file)
+    settings = load_or_exit(env_file, environ)
     try:
-        return settings, read_secrets(settings, os.environ, make_file=True)
+        return settings, read_secrets(settings, environ, make_file=True)
     except SecretsError as error:
         click.echo(f"mutt: {error}", err=True)
         raise SystemExit(EXIT_CONFIG) from error

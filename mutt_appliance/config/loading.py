@@ -30,6 +30,7 @@ OWN_PREFIXES = (
     "UNHANDLED_",
     "EMBEDDED_",
     "AUDIT_",
+    "DLQ_",
 )
 # Ours, but not settings of the appliance: where the env file is, and what a test or a demo run sets.
 OWN_NON_SETTINGS = frozenset(

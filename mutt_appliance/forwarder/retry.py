@@ -14,6 +14,7 @@ from mutt_appliance.tls.trust import verify_message
 # 408 Request Timeout, 425 Too Early, 429 Too Many Requests: the same request may succeed later.
 RETRYABLE_4XX = frozenset({408, 425, 429})
 RETRY_AFTER_MAX_SECS = 3600.0
+USED_UP = "MOOG_MAX_RETRIES="
 KEY_REFUSED = frozenset({"http_401", "http_403"})
 
 
@@ -109,6 +110,11 @@ def next_step(verdict: Verdict, attempts: int, policy: RetryPolicy) -> NextStep:
     if verdict.kind == "dead":
         return NextStep("dead", verdict.words)
     if attempts > policy.max_retries:
-        reason = f"{verdict.words}, {attempts} attempts (MOOG_MAX_RETRIES={policy.max_retries})"
+        reason = f"{verdict.words}, {attempts} attempts ({USED_UP}{policy.max_retries})"
         return NextStep("dead", reason)
     return NextStep("retry", verdict.words, max(delay_secs(attempts, policy), verdict.wait_secs))
+
+
+def used_up(reason: str) -> bool:
+    """True for the reason of a dead letter whose retries were used up; another answer was final."""
+    return USED_UP in reason

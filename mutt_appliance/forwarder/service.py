@@ -21,6 +21,7 @@ from mutt_appliance.forwarder.jobs import spared
 from mutt_appliance.forwarder.lane import TURN_SECS, Lane
 from mutt_appliance.forwarder.moog import NEVER_IN_SIGNATURE
 from mutt_appliance.forwarder.requests import Requests
+from mutt_appliance.forwarder.second_chance import PACE_SECS, Room, SecondChance
 from mutt_appliance.forwarder.sender import Sender
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.circuit import Circuit
@@ -132,6 +133,7 @@ class Forwarder:
             loops = [self._open(shard, group, helpers) for shard in self._shards]
             helpers.append(group.create_task(keep_beating(child, self)))
             helpers.append(group.create_task(self._breaker.watch()))
+            helpers.append(group.create_task(self._give_second_chances()))
             helpers.append(group.create_task(self._look_for_more(group, helpers, loops)))
             child.ready()
             try:
@@ -164,6 +166,23 @@ class Forwarder:
         helpers.append(group.create_task(keep_lease(lane.membership, settings, lane.wake)))
         helpers.append(group.create_task(run_janitor(lane.queue, self._metrics, settings)))
         return group.create_task(lane.run())
+
+    async def _give_second_chances(self) -> None:
+        """Replay what used up its retries, while Moogsoft is well and hardly anything waits."""
+
+        def room() -> Room:
+            well = not self._breaker.open and self._breaker.state.failures == 0
+            return Room(well, sum(lane.waiting for lane in self._lanes))
+
+        chances = SecondChance(self._shards, lambda: self._settings, room, self._metrics)
+        while True:
+            rest_secs = PACE_SECS
+            try:
+                rest_secs = await chances.turn()
+            except RedisError as error:
+                # The lanes meet the same trouble and report it.
+                log.debug("no second chances", error=str(error))
+            await asyncio.sleep(rest_secs)
 
     async def _look_for_more(
         self,

@@ -281,6 +281,11 @@ class ForwarderMetrics:
             ["result"],
             registry=None,
         )
+        self.replayed = Counter(
+            "mutt_moog_replayed_alerts_total",
+            "Dead letters with used up retries that were tried again because Moogsoft was well",
+            registry=None,
+        )
         for result in ("answered", "failed"):
             self.probes.labels(result=result)
         self.circuit_state.set(0)
@@ -321,6 +326,23 @@ class WebuiMetrics:
         self.requests.labels(endpoint="/", status="200")
         self.latency.labels(endpoint="/")
         self.db_latency.labels(operation="probe")
+
+
+class ArchiveMetrics:
+    """:8090/metrics, for the dead letters."""
+
+    def __init__(self, queues: Iterable[str]) -> None:
+        self.letters = Counter(
+            "mutt_dlq_archived_letters_total",
+            "Dead letters that were too many for their queue and went to a file",
+            ["queue"],
+            registry=None,
+        )
+        self.failures = Counter(
+            "mutt_dlq_archive_failures_total", "Times that they could not be written", registry=None
+        )
+        for queue in queues:
+            self.letters.labels(queue=queue)
 
 
 class TlsMetrics:

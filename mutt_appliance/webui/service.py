@@ -21,6 +21,7 @@ from mutt_appliance.tls.inventory import webui_door
 from mutt_appliance.tls.live import open_door
 from mutt_appliance.tls.watch import CertificateWatch
 from mutt_appliance.webui.api import OPERATIONS
+from mutt_appliance.webui.archiving import Archiving
 from mutt_appliance.webui.keyring import KeyRing
 from mutt_appliance.webui.operations import BODY_MAX_BYTES
 from mutt_appliance.webui.pages import PAGES
@@ -68,15 +69,17 @@ async def _serve(child: Child) -> None:
         certificates.reload()
 
     child.bind_loop(asyncio.get_running_loop(), stopping.set, reload)
-    watching = asyncio.create_task(webui.watch_stores())
+    watching = [asyncio.create_task(webui.watch_stores()), asyncio.create_task(webui.archiving.watch())]
     while not stopping.is_set():
-        if watching.done():
-            watching.result()
+        for task in watching:
+            if task.done():
+                task.result()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
         certificates.turn()
         child.beat()
-    watching.cancel()
+    for task in watching:
+        task.cancel()
     await runner.cleanup()
     await webui.close()
 
@@ -88,6 +91,7 @@ class Webui:
         self._child = child
         self.metrics = WebuiMetrics()
         self.stores = Stores(child, self.metrics)
+        self.archiving = Archiving(child, self.stores)
         self._use = KeyUse("webui_api_key", child.secrets)
         self._source_metrics = SourceMetrics()
         self.keyring = KeyRing(child, self.stores, self._use)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -24,6 +24,14 @@ Text = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_stor
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
 Number = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
 Time = datetime
+
+
+def _aware(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+
+Moment = Annotated[datetime, Field(strict=False), AfterValidator(_aware)]
+"""A time that a caller sends, as text in JSON, too; UTC where no zone is given."""
 
 
 class Strict(BaseModel):
