@@ -88,6 +88,7 @@ def command() -> None:
 @click.pass_context
 def list_letters(
     context: click.Context,
+    /,
     queue: QueueName | None,
     limit: int,
     as_json: bool,
@@ -123,9 +124,8 @@ def list_letters(
         click.echo(json.dumps({"depth": depth, "matching": matching, "items": items}, indent=2))
         return
     for letter in found:
-        click.echo(
-            f"{letter.id[:12]}  {(letter.failed_at or '-')[:19]:<19}  {letter.hostname or '-':<20}  {letter.reason[:100]}"
-        )
+        failed_at, host = (letter.failed_at or "-")[:19], letter.hostname or "-"
+        click.echo(f"{letter.id[:12]}  {failed_at:<19}  {host:<20}  {letter.reason[:100]}")
     click.echo(f"{len(found)} of {matching} shown, {depth} in the queue", err=True)
 
 
@@ -161,6 +161,7 @@ def show(context: click.Context, queue: QueueName, letter: str, as_json: bool, e
 @click.pass_context
 def replay(
     context: click.Context,
+    /,
     queue: QueueName,
     letters: tuple[str, ...],
     everything: bool,
@@ -202,6 +203,7 @@ def replay(
 @click.pass_context
 def discard(
     context: click.Context,
+    /,
     queue: QueueName,
     letters: tuple[str, ...],
     everything: bool,
@@ -246,6 +248,7 @@ def discard(
 @click.pass_context
 def export(
     context: click.Context,
+    /,
     queue: QueueName,
     file: Path,
     overwrite: bool,
@@ -289,7 +292,7 @@ def export(
 def import_file(
     context: click.Context, queue: QueueName, file: Path, as_json: bool, env_file: Path | None
 ) -> None:
-    """Put the letters of FILE (of export, or of DLQ_ARCHIVE_DIR) into QUEUE as its oldest, to be replayed from there."""
+    """Put the letters of FILE (of export, or out of DLQ_ARCHIVE_DIR) back into QUEUE, as its oldest."""
     settings, secrets = configured(context, env_file)
     try:
         raws = list(read_letters(file))

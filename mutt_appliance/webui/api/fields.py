@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 LARGEST_INTEGER = 2**31 - 1
 
@@ -30,8 +30,14 @@ def _aware(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
-Moment = Annotated[datetime, Field(strict=False), AfterValidator(_aware)]
-"""A time that a caller sends, as text in JSON, too; UTC where no zone is given."""
+def _moment(value: object) -> object:
+    """JSON has no type for a time: it is text there, too, where types are looked at strictly."""
+    return _TIME_OF_TEXT.validate_python(value) if isinstance(value, str) else value
+
+
+_TIME_OF_TEXT = TypeAdapter(datetime)
+Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_aware)]
+"""A time that a caller sends; UTC where no zone is given."""
 
 
 class Strict(BaseModel):
