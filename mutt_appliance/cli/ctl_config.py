@@ -6,8 +6,7 @@ It deals with the stores directly, so that it works while the web UI does not.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import click
 
 from mutt_appliance.cli.ctl_shards import AsyncShards, on_shards, operator
 from mutt_appliance.cli.ctl_stores import configured, env_file_option
-from mutt_appliance.cli.database import database_errors
+from mutt_appliance.cli.database import database_of
 from mutt_appliance.config import Settings
 from mutt_appliance.config.dynamic import DYNAMIC, DynamicError, checked, describe
 from mutt_appliance.queueing.changes import tell
@@ -24,7 +23,6 @@ from mutt_appliance.queueing.dynamic import NO_VALUE, Stored, all_stored, change
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store.editing import NotFoundError
 from mutt_appliance.store.history import SETTING, changes, note_setting, one_change
-from mutt_appliance.store.pool import Database
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 
@@ -118,7 +116,7 @@ def history(
 ) -> None:
     """Print who changed SETTING, or any, the newest change first."""
     settings, secrets = configured(context, env_file)
-    with _database(settings, secrets) as database, database.connection() as conn:
+    with database_of(settings, secrets) as database, database.connection() as conn:
         found = changes(conn, SETTING, setting, None, limit)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found], indent=2, default=_text))
@@ -139,7 +137,7 @@ def history(
 def revert(context: click.Context, change_id: int, as_json: bool, env_file: Path | None) -> None:
     """Put a setting back to what it was before CHANGE, the number that history shows."""
     settings, secrets = configured(context, env_file)
-    with _database(settings, secrets) as database, database.connection() as conn:
+    with database_of(settings, secrets) as database, database.connection() as conn:
         try:
             entry = one_change(conn, change_id)
         except NotFoundError as error:
@@ -174,7 +172,7 @@ def _change(
                 raise click.ClickException(f"{name}: {error}") from error
 
         async def note(before: Stored, after: Stored) -> None:
-            with _database(settings, secrets) as database, database.connection() as conn:
+            with database_of(settings, secrets) as database, database.connection() as conn:
                 note_setting(conn, operator(), action, name, before.document, after.document)
 
         answer = await change_noted(home.client, home.keys, name, wanted, if_version, note)
@@ -211,17 +209,6 @@ def _document(settings: Settings, name: str, stored: Mapping[str, Stored]) -> di
         "changed": mine.changed,
         "version": mine.version,
     }
-
-
-@contextmanager
-def _database(settings: Settings, secrets: Secrets) -> Iterator[Database]:
-    """The database; its errors become messages."""
-    database = Database(settings, secrets, "mutt-ctl config")
-    try:
-        with database_errors(settings):
-            yield database
-    finally:
-        database.close()
 
 
 def _shown(state: Mapping[str, Any] | None) -> str:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import psycopg2
 
 from mutt_appliance.cli.ctl_config import json_option
 from mutt_appliance.cli.ctl_shards import AsyncShards, on_shards, operator
 from mutt_appliance.cli.ctl_stores import configured, env_file_option
+from mutt_appliance.cli.database import database_of
 from mutt_appliance.cli.moments import Moment
 from mutt_appliance.config import Settings
 from mutt_appliance.events.admission import Limits
@@ -31,7 +31,7 @@ from mutt_appliance.queueing.dead_letters import (
     NotReplayableError,
     QueueName,
     Sweep,
-    goes_to,
+    described,
     read_letter,
     replayed,
 )
@@ -45,9 +45,7 @@ from mutt_appliance.queueing.letter_files import (
 from mutt_appliance.queueing.replays import RATE_LEAST, Replay
 from mutt_appliance.queueing.shards import shard_of
 from mutt_appliance.secrets import Secrets
-from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.store.history import note_letters
-from mutt_appliance.store.pool import Database
 
 F = TypeVar("F", bound=Callable[..., Any])
 REASONS_OF = 10_000
@@ -120,7 +118,7 @@ def list_letters(
 
     found, matching, depth = on_shards(settings, secrets, "dlq", work)
     if as_json:
-        items = [_document(queue, letter) for letter in found]
+        items = [described(queue, letter) for letter in found]
         click.echo(json.dumps({"depth": depth, "matching": matching, "items": items}, indent=2))
         return
     for letter in found:
@@ -139,7 +137,7 @@ def show(context: click.Context, queue: QueueName, letter: str, as_json: bool, e
     """Print all of a LETTER, which is named by its id or the beginning of it."""
     settings, secrets = configured(context, env_file)
     (found,) = on_shards(settings, secrets, "dlq", lambda shards: _named(shards, queue, [letter]))
-    document = _document(queue, found)
+    document = described(queue, found)
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return
@@ -391,20 +389,6 @@ async def _replay_named(
     return moved, len(names) - moved
 
 
-def _document(queue: QueueName, letter: Letter) -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "reason": letter.reason,
-        "failed_at": letter.failed_at,
-        "attempts": letter.attempts,
-        "source": letter.source,
-        "hostname": letter.hostname,
-        "goes_to": goes_to(queue, letter),
-        "shard": letter.shard,
-        "payload": letter.payload,
-    }
-
-
 def _show_progress(sweep: Sweep) -> None:
     if sys.stderr.isatty():
         click.echo(
@@ -422,14 +406,11 @@ def _noted(letters: tuple[str, ...], meant: LetterFilter) -> dict[str, Any]:
 
 def _note(settings: Settings, secrets: Secrets, action: str, queue: str, what: dict[str, Any]) -> None:
     """Into the history; what was done stays done where that cannot be had."""
-    database = Database(settings, secrets, "mutt-ctl dlq")
     try:
-        with database.connection() as conn:
+        with database_of(settings, secrets) as database, database.connection() as conn:
             note_letters(conn, operator(), action, queue, what)
-    except (StoreUnavailable, psycopg2.Error) as error:
-        click.echo(f"done, but not noted in config_audit_log: {str(error).strip()}", err=True)
-    finally:
-        database.close()
+    except click.ClickException as error:
+        click.echo(f"done, but not noted in config_audit_log: {error.message}", err=True)
 
 
 def _conclude(word: str, moved: int, failed: int, *, as_json: bool) -> None:

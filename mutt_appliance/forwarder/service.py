@@ -215,7 +215,7 @@ class Forwarder:
             if waiting and await self._breaker.may_probe():
                 self._first += 1
                 waiting[0].claim_probe()
-        elif claimed[0].wanted(1) and await self._may_repeat():
+        elif claimed[0].wanted(1) and await self._granted(1):
             # The circuit may have been closed while the limiter was asked.
             (lane,) = claimed
             if lane.probing and lane.wanted(1):
@@ -248,22 +248,27 @@ class Forwarder:
         wanted = min(free, sum(lane.wanted(free) for lane in self._lanes))
         if wanted <= 0 or time.monotonic() < self._tokens_at:
             return
+        granted = await self._granted(wanted)
+        # Asked again: a lease may have been lost while the limiter was.
+        shares = share_out([lane.wanted(free) for lane in self._lanes], granted, self._first)
+        self._first += 1
+        for lane, share in zip(self._lanes, shares, strict=True):
+            for _ in range(share):
+                self._requests.begin(lane.holdings, functools.partial(self._ended, lane), group)
+
+    async def _granted(self, wanted: int) -> int:
+        """How many of so many requests may begin now; if not all, the limiter is not asked again for a while."""
         self._limiter.allow(*_rate(self._settings))
         try:
             grant = await self._limiter.take(wanted)
         except RedisError as error:
             # Without the count that all forwarders share nothing is sent; home's lane says so, too.
             self._tokens_at = time.monotonic() + self._lanes[0].membership.failed(error, self._settings)
-            return
+            return 0
         if grant.granted < wanted:
             self._metrics.rate_limit_hits.inc()
             self._tokens_at = time.monotonic() + grant.wait_ms / 1000
-        # Asked again: a lease may have been lost while the limiter was.
-        shares = share_out([lane.wanted(free) for lane in self._lanes], grant.granted, self._first)
-        self._first += 1
-        for lane, share in zip(self._lanes, shares, strict=True):
-            for _ in range(share):
-                self._requests.begin(lane.holdings, functools.partial(self._ended, lane), group)
+        return grant.granted
 
     def _ended(self, lane: Lane) -> None:
         """A request ended: its lane settles it, and the others may have room again."""

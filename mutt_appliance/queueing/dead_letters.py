@@ -127,6 +127,20 @@ def goes_to(queue: QueueName, letter: Letter) -> Literal["events", "alerts"]:
     return "alerts" if queue == "moog" or letter.source == SHED_SOURCE else "events"
 
 
+def described(queue: QueueName, letter: Letter) -> dict[str, Any]:
+    """A letter as people are shown it."""
+    return {
+        "id": letter.id,
+        "reason": letter.reason,
+        "failed_at": letter.failed_at,
+        "attempts": letter.attempts,
+        "source": letter.source,
+        "hostname": letter.hostname,
+        "goes_to": goes_to(queue, letter),
+        "payload": letter.payload,
+    }
+
+
 def replayed(queue: QueueName, letter: Letter, payload: Any, limits: Limits) -> bytes:
     """What goes into the next queue; raises NotReplayableError.
 

@@ -90,7 +90,7 @@ def metric(line: Line, name: str, **labels: str) -> float:
 
 
 SHORT = Outage(secs=16, events_per_sec=120, limit=250, probe_secs=1, probe_max_secs=4)
-LONG = Outage(secs=600, events_per_sec=120, limit=400, probe_secs=5, probe_max_secs=30)
+LONG = Outage(secs=600, events_per_sec=120, limit=300, probe_secs=5, probe_max_secs=30)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_an_outage_costs_probes_and_nothing_else(stores: Stores, outage: Outage)
         time.sleep(3)
         sender.stopping.set()
         time.sleep(2 * BATCH_SECS)
-        drain_secs = len(sender.sent) / outage.limit + 60
+        drain_secs = len(sender.sent) / outage.limit + 120
         wait_until(
             lambda: len(set(delivered(line))) == len(sender.sent),
             drain_secs,

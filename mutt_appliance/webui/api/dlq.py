@@ -17,7 +17,7 @@ from mutt_appliance.queueing.dead_letters import (
     NotReplayableError,
     QueueName,
     Sweep,
-    goes_to,
+    described,
     replayed,
 )
 from mutt_appliance.queueing.replays import RATE_LEAST, progress
@@ -174,7 +174,7 @@ async def list_letters(call: Call) -> Reply:
                 if query.offset <= matching < query.offset + query.limit:
                     page.append(letter)
                 matching += 1
-    items = [_document(letters.queue, letter) for letter in page]
+    items = [described(letters.queue, letter) for letter in page]
     return Reply({"depth": depth, "matching": matching, "items": items})
 
 
@@ -236,7 +236,7 @@ async def replay_letters(call: Call) -> Reply:
 async def get_letter(call: Call) -> Reply:
     """Get one dead letter."""
     letters = _letters(call)
-    return Reply(_document(letters.queue, await _found(letters, call.path.id)))
+    return Reply(described(letters.queue, await _found(letters, call.path.id)))
 
 
 @operation(
@@ -328,19 +328,6 @@ async def _summary(call: Call, queue: QueueName) -> dict[str, Any]:
         "newest_at": newest[0].failed_at if newest else None,
         "oldest_at": oldest.failed_at if oldest else None,
         "reasons": [{"reason": reason, "count": count} for reason, count in reasons],
-    }
-
-
-def _document(queue: QueueName, letter: Letter) -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "reason": letter.reason,
-        "failed_at": letter.failed_at,
-        "attempts": letter.attempts,
-        "source": letter.source,
-        "hostname": letter.hostname,
-        "goes_to": goes_to(queue, letter),
-        "payload": letter.payload,
     }
 
 
