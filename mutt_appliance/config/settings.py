@@ -389,7 +389,14 @@ class Settings(BaseModel):
     moog_webhook_timeout: float = setting(
         10, "HTTP request timeout (seconds)", "forwarder", "seconds", gt=0, le=600
     )
-    moog_rate_limit: int = setting(50, "Max requests (shared across all pods)", "forwarder", "requests", ge=1)
+    moog_rate_limit: int = setting(
+        50,
+        "Max requests (shared across all pods) that arrive in any MOOG_RATE_PERIOD; each counts from its begin until "
+        "a period after its answer",
+        "forwarder",
+        "requests",
+        ge=1,
+    )
     moog_rate_period: float = setting(
         1, "Per N seconds (shared rate limit window)", "forwarder", "seconds", gt=0, le=3600
     )

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from mutt_appliance.forwarder.breaker import Breaker
 from mutt_appliance.forwarder.holdings import Holdings
+from mutt_appliance.forwarder.housekeeping import end
 from mutt_appliance.forwarder.jobs import Job, body_of, outcome_of
 from mutt_appliance.forwarder.retry import RetryPolicy, Verdict
 from mutt_appliance.forwarder.sender import Sender
@@ -15,6 +16,7 @@ from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import Outcome
 from mutt_appliance.queueing.circuit import Failed
 from mutt_appliance.queueing.dynamic import LiveSettings
+from mutt_appliance.queueing.limiter import RateLimiter
 from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.telemetry.metrics import ForwarderMetrics
 
@@ -28,7 +30,8 @@ STATUS_OF_OUTCOME = {"done": "success", "dead": "dlq", "retry": "error"}
 class Requests:
     """Begins requests and puts their results into the holdings that their jobs came from.
 
-    `may_repeat` is asked before a request is sent a second time, with another key.
+    Each request uses up a token of the rate limit and ends it. `one_more` gives the token for sending
+    a request a second time, with another key, or None when there is none to be had.
     """
 
     def __init__(
@@ -37,7 +40,8 @@ class Requests:
         live: LiveSettings,
         sender: Sender,
         metrics: ForwarderMetrics,
-        may_repeat: Callable[[], Awaitable[bool]],
+        limiter: RateLimiter,
+        one_more: Callable[[], Awaitable[str | None]],
         breaker: Breaker,
         on_answered_probe: Callable[[], Awaitable[None]],
     ) -> None:
@@ -45,7 +49,8 @@ class Requests:
         self._live = live
         self._sender = sender
         self._metrics = metrics
-        self._may_repeat = may_repeat
+        self._limiter = limiter
+        self._one_more = one_more
         self._breaker = breaker
         self._on_answered_probe = on_answered_probe
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,6 +58,7 @@ class Requests:
 
     def begin(
         self,
+        token: str,
         holdings: Holdings,
         on_end: Callable[[], None],
         group: asyncio.TaskGroup,
@@ -60,14 +66,13 @@ class Requests:
         probe: bool = False,
     ) -> None:
         """Post the next jobs of `holdings` in one request, as a task of `group`; `on_end` is called after it."""
-        task = group.create_task(self._request(holdings.next_batch(), holdings, on_end, probe=probe))
+        task = group.create_task(self._request(token, holdings.next_batch(), holdings, on_end, probe=probe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def cancel(self) -> None:
-        """Give up what is under way; what became of it at the receiver stays unknown."""
-        for task in self._tasks:
-            task.cancel()
+    async def give_up(self) -> None:
+        """End what is under way; what became of it at the receiver stays unknown."""
+        await end(list(self._tasks))
 
     def count(self, outcomes: Sequence[Outcome]) -> None:
         """Count settled alerts by what became of them."""
@@ -77,10 +82,10 @@ class Requests:
                 self._metrics.alerts.labels(status).inc(number)
 
     async def _request(
-        self, jobs: list[Job], holdings: Holdings, on_end: Callable[[], None], *, probe: bool
+        self, token: str, jobs: list[Job], holdings: Holdings, on_end: Callable[[], None], *, probe: bool
     ) -> None:
         started = time.perf_counter()
-        verdict = await self._sender.post(body_of(jobs, self._live.current), self._may_repeat)
+        verdict = await self._post(token, body_of(jobs, self._live.current))
         self._metrics.latency.observe(time.perf_counter() - started)
         self._metrics.requests.labels("success" if verdict.kind == "done" else "fail", verdict.reason).inc()
         self._report_health(verdict)
@@ -93,6 +98,22 @@ class Requests:
         else:
             holdings.finish([self._conclude(job, verdict, failed, probe=probe) for job in jobs])
         on_end()
+
+    async def _post(self, token: str, body: bytes) -> Verdict:
+        in_use = [token]
+
+        async def may_repeat() -> bool:
+            self._limiter.end(in_use.pop())
+            another = await self._one_more()
+            if another is not None:
+                in_use.append(another)
+            return another is not None
+
+        try:
+            return await self._sender.post(body, may_repeat)
+        finally:
+            for each in in_use:
+                self._limiter.end(each)
 
     async def _count_for_circuit(self, verdict: Verdict, *, probe: bool) -> Failed | None:
         """None for a request that shows that Moogsoft is there, whatever it makes of the alert."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import time
 from collections.abc import Callable
 
@@ -44,6 +45,9 @@ from mutt_appliance.telemetry.secret_use import KeyUse
 from mutt_appliance.tls.watch import CertificateWatch
 
 log = get_logger("forwarder")
+
+# While it drains, the limiter hears this often of ended requests, and has so long to answer.
+TELL_SECS = 0.1
 
 
 def run(child: Child) -> None:
@@ -94,19 +98,28 @@ class Forwarder:
         self._shards = shards
         self._sender = sender
         self._metrics = metrics
-        self._limiter = RateLimiter(home.client, home.keys.rate_limit, *_rate(settings))
+        request_ms = round(settings.moog_webhook_timeout * 1000)
+        self._limiter = RateLimiter(home.client, home.keys.rate_limit, *_rate(settings), request_ms)
         self._depths = DepthBoard(child, metrics)
         self._certificates = certificates
         self._wake = asyncio.Event()
         circuit = Circuit(home.client, home.keys)
         self._breaker = Breaker(child, live, circuit, metrics, self._wake_all)
         self._requests = Requests(
-            child, live, sender, metrics, self._may_repeat, self._breaker, self._end_outage
+            child,
+            live,
+            sender,
+            metrics,
+            self._limiter,
+            self._one_more_token,
+            self._breaker,
+            self._end_outage,
         )
         self._lanes: list[Lane] = []
         self._first = 0
         self._probes = 0
         self._tokens_at = 0.0
+        self._limiter_at = 0.0
         self._turned_at = time.monotonic()
 
     @property
@@ -204,26 +217,30 @@ class Forwarder:
     def _slots_free(self) -> int:
         return self._settings.moog_max_concurrency - sum(lane.holdings.requests for lane in self._lanes)
 
-    async def _begin_probe(self, group: asyncio.TaskGroup) -> None:
-        """Moogsoft is away: send one alert if the probe that is due is ours."""
-        if self._probes or time.monotonic() < self._tokens_at:
+    def _wishes(self, most: int) -> list[int]:
+        """How many requests each lane could make; while Moogsoft is away only that with the alert of a probe, one."""
+        if not self._breaker.open:
+            return [lane.wanted(most) for lane in self._lanes]
+        return [lane.wanted(1) if lane.probing and not self._probes else 0 for lane in self._lanes]
+
+    async def _claim_probe(self) -> None:
+        """Moogsoft is away: have one alert claimed if a probe is due, and is ours to send."""
+        if self._probes or any(lane.probing for lane in self._lanes):
             return
-        claimed = [lane for lane in self._lanes if lane.probing]
-        if not claimed:
-            first = self._first % len(self._lanes)
-            waiting = [lane for lane in self._lanes[first:] + self._lanes[:first] if lane.waiting]
-            if waiting and await self._breaker.may_probe():
-                self._first += 1
-                waiting[0].claim_probe()
-        elif claimed[0].wanted(1) and await self._granted(1):
-            # The circuit may have been closed while the limiter was asked.
-            (lane,) = claimed
-            if lane.probing and lane.wanted(1):
-                lane.probing = False
-                self._probes += 1
-                self._requests.begin(
-                    lane.holdings, functools.partial(self._probe_ended, lane), group, probe=True
-                )
+        first = self._first % len(self._lanes)
+        waiting = [lane for lane in self._lanes[first:] + self._lanes[:first] if lane.waiting]
+        if waiting and await self._breaker.may_probe():
+            self._first += 1
+            waiting[0].claim_probe()
+
+    def _begin(self, token: str, lane: Lane, group: asyncio.TaskGroup) -> None:
+        if not self._breaker.open:
+            self._requests.begin(token, lane.holdings, functools.partial(self._ended, lane), group)
+            return
+        lane.probing = False
+        self._probes += 1
+        ended = functools.partial(self._probe_ended, lane)
+        self._requests.begin(token, lane.holdings, ended, group, probe=True)
 
     def _probe_ended(self, lane: Lane) -> None:
         self._probes -= 1
@@ -241,34 +258,37 @@ class Forwarder:
         await self._breaker.close()
 
     async def _begin_requests(self, group: asyncio.TaskGroup) -> None:
+        """Tell the limiter which requests have ended, and begin as many as there is room for and it grants."""
         if self._breaker.open:
-            await self._begin_probe(group)
-            return
+            await self._claim_probe()
+        now = time.monotonic()
         free = self._slots_free()
-        wanted = min(free, sum(lane.wanted(free) for lane in self._lanes))
-        if wanted <= 0 or time.monotonic() < self._tokens_at:
+        wanted = 0
+        if now >= self._tokens_at:
+            wanted = max(0, min(free, sum(self._wishes(free))))
+        if now < self._limiter_at or not (wanted or self._limiter.untold):
             return
-        granted = await self._granted(wanted)
-        # Asked again: a lease may have been lost while the limiter was.
-        shares = share_out([lane.wanted(free) for lane in self._lanes], granted, self._first)
-        self._first += 1
-        for lane, share in zip(self._lanes, shares, strict=True):
-            for _ in range(share):
-                self._requests.begin(lane.holdings, functools.partial(self._ended, lane), group)
-
-    async def _granted(self, wanted: int) -> int:
-        """How many of so many requests may begin now; if not all, the limiter is not asked again for a while."""
-        self._limiter.allow(*_rate(self._settings))
+        rate = _rate(self._settings)
+        self._limiter.allow(*rate)
         try:
             grant = await self._limiter.take(wanted)
         except RedisError as error:
             # Without the count that all forwarders share nothing is sent; home's lane says so, too.
-            self._tokens_at = time.monotonic() + self._lanes[0].membership.failed(error, self._settings)
-            return 0
-        if grant.granted < wanted:
+            self._limiter_at = time.monotonic() + self._lanes[0].membership.failed(error, self._settings)
+            return
+        if len(grant.tokens) < wanted:
             self._metrics.rate_limit_hits.inc()
-            self._tokens_at = time.monotonic() + grant.wait_ms / 1000
-        return grant.granted
+            # The wait is for the rate that was asked with, which may have changed meanwhile.
+            if rate == _rate(self._settings):
+                self._tokens_at = time.monotonic() + grant.wait_ms / 1000
+        # Asked again: a lease may have been lost, or the circuit opened, while the limiter was.
+        shares = share_out(self._wishes(free), len(grant.tokens), self._first)
+        self._first += len(grant.tokens)
+        tokens = iter(grant.tokens)
+        for lane, share in zip(self._lanes, shares, strict=True):
+            for token in itertools.islice(tokens, share):
+                self._begin(token, lane, group)
+        self._limiter.hand_back(tokens)
 
     def _ended(self, lane: Lane) -> None:
         """A request ended: its lane settles it, and the others may have room again."""
@@ -278,25 +298,27 @@ class Forwarder:
         lane.wake()
         self._wake.set()
 
-    async def _may_repeat(self) -> bool:
-        """Wait for one more request within the rate limit; False when the limiter cannot be asked, or we stop."""
+    async def _one_more_token(self) -> str | None:
+        """Wait for one more request within the rate limit; None when the limiter cannot be asked, or we stop."""
         while not self._child.stopping.is_set():
             try:
                 grant = await self._limiter.take(1)
             except RedisError:
-                return False
-            if grant.granted:
-                return True
+                return None
+            if grant.tokens:
+                return grant.tokens[0]
             await asyncio.sleep(grant.wait_ms / 1000)
-        return False
+        return None
 
     async def _sleep(self) -> None:
         """Until something wakes the loop, or the limiter may be asked again."""
         now = time.monotonic()
         until = now + TURN_SECS
         free = self._slots_free()
-        if free > 0 and any(lane.wanted(free) for lane in self._lanes) and not self._breaker.open:
-            until = min(until, self._tokens_at)
+        if free > 0 and any(self._wishes(free)):
+            until = min(until, max(self._tokens_at, self._limiter_at))
+        if self._limiter.untold:
+            until = min(until, self._limiter_at)
         if until <= now or self._wake.is_set():
             await asyncio.sleep(0)
             return
@@ -327,12 +349,22 @@ class Forwarder:
     async def _end(self, loops: list[asyncio.Task[None]]) -> None:
         """Every lane gives back what was not sent and waits for its requests, within the drain time."""
         self._wake_all()
-        await asyncio.wait(loops)
+        left = set(loops)
+        while left:
+            _, left = await asyncio.wait(left, timeout=TELL_SECS)
+            await self._tell_limiter()
         under_way = sum(lane.holdings.requests for lane in self._lanes)
         if under_way:
             log.warning("requests given up at the end of the drain time", requests=under_way)
-        self._requests.cancel()
-        await asyncio.gather(*(lane.leave() for lane in self._lanes))
+        await self._requests.give_up()
+        await asyncio.gather(self._tell_limiter(), *(lane.leave() for lane in self._lanes))
+
+    async def _tell_limiter(self) -> None:
+        """What has ended leaves room for others; what they are not told they find out, later."""
+        if self._limiter.untold:
+            with contextlib.suppress(RedisError, TimeoutError):
+                async with asyncio.timeout(TELL_SECS):
+                    await self._limiter.take(0)
 
 
 def _rate(settings: Settings) -> tuple[int, int]:

@@ -10,7 +10,8 @@
     mutt:alert_queue                  list    alerts for Moogsoft, consumed at the right
     mutt:processing:moog:{worker}, mutt:heartbeat:moog:{worker}, …:workers, …:suspects   as above
     mutt:retry:moog                   zset    alerts by the time (ms) of their next attempt
-    mutt:rate_limit:moog              zset    requests of the sliding window, by time (µs)
+    mutt:rate_limit:moog              zset    requests that count for the rate limit, by the last time (µs)
+                                              at which each may have arrived
     mutt:circuit:moog                 hash    failed requests in a row, whether the circuit is open, when to probe
     mutt:dlq:ingest|alerter|moog      list    dead letters, new ones at the left
     mutt:replay:{queue}               hash    how far the replay of all dead letters of a queue is

@@ -16,6 +16,7 @@ from mutt_appliance.config import Settings
 from mutt_appliance.forwarder.housekeeping import end
 from mutt_appliance.forwarder.service import forward
 from mutt_appliance.process import Child
+from mutt_appliance.secrets import Secrets
 from mutt_appliance.telemetry.metrics import ForwarderMetrics, enable_pool_metrics
 from tests.conftest import MakeSettings, Stores
 from tests.support.children import TEST_SECRETS, ChildFactory
@@ -103,8 +104,10 @@ def forwarder(child_for: ChildFactory) -> RunForwarder:
     """`async with forwarder(settings, index=1) as running`: a forwarder, stopped at the end if it still runs."""
 
     @asynccontextmanager
-    async def run(settings: Settings, index: int = 0) -> AsyncIterator[Running]:
-        child = child_for("forwarder", settings, index=index)
+    async def run(
+        settings: Settings, index: int = 0, secrets: Secrets = TEST_SECRETS
+    ) -> AsyncIterator[Running]:
+        child = child_for("forwarder", settings, secrets, index=index)
         enable_pool_metrics(settings.mutt_runtime_dir, "forwarder", index)
         running = Running(child, asyncio.create_task(forward(child, ForwarderMetrics())))
         try:

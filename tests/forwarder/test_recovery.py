@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import bisect
 import functools
 from collections.abc import Iterator
 from typing import Any
@@ -223,27 +222,6 @@ def test_a_frozen_redis_is_survived(
                 await eventually(lambda: places(client) == NOWHERE, "nothing is left")
 
     asyncio.run(scenario())
-
-
-def test_two_forwarders_together_never_exceed_the_rate(
-    settings_for: MakeSettings, moogsoft: Moogsoft, store: redis.Redis, forwarder: RunForwarder
-) -> None:
-    limit, period_secs, jitter_secs = 20, 1.0, 0.5
-
-    async def scenario() -> None:
-        settings = settings_for(moog_rate_limit=limit, moog_rate_period=period_secs)
-        push(store, *(alert(n) for n in range(90)))
-        async with forwarder(settings, index=0), forwarder(settings, index=1):
-            await eventually(lambda: len(moogsoft.accepted_ids()) == 90, "all arrive", 20)
-        assert sorted(moogsoft.accepted_ids()) == ids(90)
-
-    asyncio.run(scenario())
-    times = sorted(request.at for request in moogsoft.requests)
-    # A request may travel longer than another one: by `jitter_secs` at most.
-    in_window = [bisect.bisect_left(times, t + period_secs - jitter_secs) - i for i, t in enumerate(times)]
-    assert max(in_window) <= limit
-    # And the limit is used: 90 requests take four periods, and a bit on a busy machine.
-    assert 4 * period_secs - jitter_secs < times[-1] - times[0] < 4 * period_secs + 4
 
 
 def test_both_forwarders_take_part(

@@ -50,7 +50,7 @@ RESET = Answer(0, reset=True)
 
 @dataclass(frozen=True)
 class Received:
-    """One request: when it was read (monotonic seconds), its headers in lower case, body and events."""
+    """One request: when its head was read (monotonic seconds), its headers in lower case, body and events."""
 
     at: float
     headers: dict[str, str]
@@ -152,13 +152,15 @@ class Moogsoft:
             writer.close()
 
     async def _one_request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        raw = await reader.readuntil(b"\r\n\r\n")
+        at = time.monotonic()
+        head = raw.decode("latin-1").split("\r\n")
         headers = {
             name.strip().lower(): value.strip()
             for name, _, value in (line.partition(":") for line in head[1:] if line)
         }
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        received = self._judge(headers, body)
+        received = self._judge(at, headers, body)
         answer = received.answer
         await asyncio.sleep(answer.delay_secs)
         if answer.reset:
@@ -172,15 +174,15 @@ class Moogsoft:
         await writer.drain()
         return True
 
-    def _judge(self, headers: dict[str, str], body: bytes) -> Received:
+    def _judge(self, at: float, headers: dict[str, str], body: bytes) -> Received:
         parsed = json.loads(body)
         events = parsed if isinstance(parsed, list) else [parsed]
         answer = OK
         if self.api_key is not None and headers.get(self.api_header.lower()) != self.api_key:
             answer = Answer(401)
         else:
-            answer = self.answer(Received(time.monotonic(), headers, body, events, OK))
-        received = Received(time.monotonic(), headers, body, events, answer)
+            answer = self.answer(Received(at, headers, body, events, OK))
+        received = Received(at, headers, body, events, answer)
         if self.keep:
             self.requests.append(received)
         if self.on_request is not None:

@@ -1,20 +1,49 @@
--- Sliding-window rate limit, shared by all forwarders.
--- KEYS  1 the window: requests by the time (µs) they were allowed
--- ARGV  1 limit  2 period in ms  3 how many are wanted  4 a name that no other call uses
--- Returns {granted, ms until another may be asked for}; the wait is 0 when all were granted.
+-- Sliding-window rate limit, shared by all forwarders: tell what became of requests, then ask for more.
+-- KEYS  1 the window: a member for each request, by the last time (µs) at which it may have arrived
+-- ARGV  1 limit  2 period in ms  3 ms from a grant after which its request has ended for certain
+--       4 how many are wanted, 0 for none  5 a name that no other call uses
+--       6 how many of the following names were granted and never sent; then their names
+--       names of requests that have ended
+-- Returns {granted, ms until another may be asked for}; the wait is 0 when all were granted. Requests are
+-- called name:1 to name:granted.
+--
+-- A request counts from its grant until a period after its end, and so no period has more than `limit` arrivals.
+-- Proof: an arrival lies between grant and end. Of limit + 1 arrivals within less than a period look at the one
+-- that was granted last. It arrived after that grant, and each of the others less than a period before it or later,
+-- so that at the grant each of the others had arrived less than a period ago, or not yet. So their ends were less
+-- than a period ago, or to come; all of them were counted, the limit was full, and nothing was granted.
+-- Times are cut to whole µs, a grant's to an earlier and an end's too, hence the strict comparison.
+--
+-- Telling an end or a return again changes nothing. Who never tells an end is counted until it must have come.
+-- A member of an older version has the time of its grant, and counts for a period from then on.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local limit, period_us, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]) * 1000, tonumber(ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - period_us)
-local used = redis.call('ZCARD', KEYS[1])
-local granted = math.max(0, math.min(wanted, limit - used))
-for i = 1, granted do
-  redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[4] .. ':' .. i)
+local limit, period_us, longest_us = tonumber(ARGV[1]), tonumber(ARGV[2]) * 1000, tonumber(ARGV[3]) * 1000
+local wanted, unused = tonumber(ARGV[4]), tonumber(ARGV[6])
+local function whole(number)
+  return string.format('%.0f', number)
 end
-redis.call('PEXPIRE', KEYS[1], math.ceil(period_us / 1000) + 1000)
+
+for i = 7, #ARGV do
+  if i < 7 + unused then
+    redis.call('ZREM', KEYS[1], ARGV[i])
+  else
+    redis.call('ZADD', KEYS[1], 'XX', 'LT', whole(now), ARGV[i])
+  end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. whole(now - period_us))
+local granted = math.max(0, math.min(wanted, limit - redis.call('ZCARD', KEYS[1])))
+for i = 1, granted do
+  redis.call('ZADD', KEYS[1], whole(now + longest_us), ARGV[5] .. ':' .. i)
+end
+local newest = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
+if newest then
+  redis.call('PEXPIRE', KEYS[1], whole(math.ceil((newest + period_us - now) / 1000) + 1000))
+end
 if granted == wanted then
   return {granted, 0}
 end
-local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-local wait_us = tonumber(oldest[2]) + period_us - now
+-- What is under way ends now at the earliest, and counts for a period more.
+local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
+local wait_us = math.min(oldest, now) + period_us + 1 - now
 return {granted, math.max(1, math.ceil(wait_us / 1000))}

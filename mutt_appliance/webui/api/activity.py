@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -45,7 +44,7 @@ class DeadDepths(Strict):
 
 
 class Limiter(Strict):
-    """The rate limit that all forwarders share: `used` of `limit` requests in the last `period_seconds`."""
+    """The rate limit of all forwarders: `used` of `limit` are under way or ended in the last `period_seconds`."""
 
     limit: int
     period_seconds: float
@@ -118,7 +117,7 @@ class Activity(Strict):
     dead_letters: DeadDepths
     limiter: Limiter
     circuit: CircuitNow
-    forwarded_per_second: float = Field(description="Requests to Moogsoft in the limiter's window")
+    forwarded_per_second: float = Field(description="Requests to Moogsoft that ended in the limiter's window")
     top_rules: list[TopRule]
     top_hosts: list[TopHost]
     unhandled: list[Unhandled]
@@ -188,12 +187,12 @@ async def read_activity(stores: Stores) -> dict[str, Any]:
         rules, unhandled = {}, []
     settings = await stores.live_settings()
     limit, period = settings.moog_rate_limit, settings.moog_rate_period
-    depths, used = await _depths(stores, period)
+    depths, (used, ended) = await asyncio.gather(_depths(stores), _requests(stores, period))
     return {
         **depths,
         "limiter": {"limit": limit, "period_seconds": period, "used": used},
         "circuit": await _circuit(stores),
-        "forwarded_per_second": round(used / period, 2),
+        "forwarded_per_second": round(ended / period, 2),
         "top_rules": [
             {
                 "rule_id": rule,
@@ -245,11 +244,21 @@ def _unhandled(pattern: Pattern) -> dict[str, Any]:
     }
 
 
-async def _depths(stores: Stores, period_secs: float) -> tuple[dict[str, Any], int]:
-    begun_us = int((time.time() - period_secs) * 1_000_000)
-    depths, used = await asyncio.gather(
-        read_depths(stores.shards), stores.redis.zcount(stores.keys.rate_limit, begun_us, "+inf")
+async def _requests(stores: Stores, period_secs: float) -> tuple[int, int]:
+    """How many count for the rate limit, and how many of these have ended."""
+    # The limiter goes by Redis' clock; what is under way has the time at which it must end, which is to come.
+    secs, us = await stores.redis.time()
+    now_us = secs * 1_000_000 + us
+    begun_us = now_us - int(period_secs * 1_000_000)
+    used, ended = await asyncio.gather(
+        stores.redis.zcount(stores.keys.rate_limit, begun_us, "+inf"),
+        stores.redis.zcount(stores.keys.rate_limit, begun_us, now_us),
     )
+    return int(used), int(ended)
+
+
+async def _depths(stores: Stores) -> dict[str, Any]:
+    depths = await read_depths(stores.shards)
     return {
         "queues": {"ingest": depths.ingest_queue, "alert": depths.alert_queue, "retry": depths.retrying},
         "dead_letters": {
@@ -257,7 +266,7 @@ async def _depths(stores: Stores, period_secs: float) -> tuple[dict[str, Any], i
             "alerter": depths.dead_alerter,
             "moog": depths.dead_moog,
         },
-    }, int(used)
+    }
 
 
 def _processes(stores: Stores) -> list[dict[str, str]]:

@@ -60,14 +60,16 @@ def test_the_activity_shows_what_waits_and_who_is_busy(
     client.lpush(keys.alerts.dead, "1")
     client.zadd(keys.retry, {"x": 1})
     now_us = time.time() * 1_000_000
-    client.zadd(keys.rate_limit, {"a": now_us, "b": now_us - 100, "old": now_us - 60_000_000})
+    under_way = {"c": now_us + 9_000_000}
+    client.zadd(keys.rate_limit, {"a": now_us, "b": now_us - 100, "old": now_us - 60_000_000, **under_way})
     board = HealthBoard(settings.mutt_runtime_dir, "alerter", 0)
     board.set("database", False, "gone")
     board.publish()
     found = api("GET", "/activity").json()
     assert found["queues"] == {"ingest": 2, "alert": 0, "retry": 1}
     assert found["dead_letters"] == {"ingest": 0, "alerter": 0, "moog": 1}
-    assert found["limiter"] == {"limit": 50, "period_seconds": 1.0, "used": 2}
+    assert found["limiter"] == {"limit": 50, "period_seconds": 1.0, "used": 3}
+    assert found["forwarded_per_second"] == 2
     assert found["top_rules"] == [{"rule_id": rule, "match": "LINK", "hits_24h": 5}]
     assert found["top_hosts"] == [{"hostname": "<b>", "events_24h": 9}, {"hostname": "r1", "events_24h": 3}]
     assert {"name": "alerter:0", "status": "degraded", "trouble": "database: gone"} in found["processes"]
