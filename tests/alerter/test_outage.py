@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 
-import redis
-
 from mutt_appliance.alerter.outage import OutageWatch
 from mutt_appliance.queueing.client import blocking_client
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.shards import Shard
 from mutt_appliance.secrets import Secrets
-from tests.conftest import MakeSettings
+from tests.conftest import MakeSettings, Stores
 
 
-def test_it_lasts_until_the_queue_is_shallow_again(make_settings: MakeSettings, client: redis.Redis) -> None:
-    settings = make_settings()
+def test_it_lasts_until_the_queue_is_shallow_again(make_settings: MakeSettings, stores: Stores) -> None:
+    settings, client = make_settings(), stores.redis.client()
     keys = KeySpace(settings)
     shallow = threading.Event()
     home = Shard(0, blocking_client(settings, Secrets, "test"), keys)
@@ -38,3 +36,4 @@ def test_it_lasts_until_the_queue_is_shallow_again(make_settings: MakeSettings, 
     assert not lasts()
     assert client.exists(keys.circuit) == 0
     home.client.close()
+    client.close()

@@ -176,7 +176,7 @@ def test_a_postgres_that_is_silent_costs_neither_a_process_nor_an_event(line: Li
                 "given up" in each["error"] for each in line.appliance.logged("database is away, events wait")
             ),
             30,
-            "the alerter leaves the silent server",
+            f"the alerter leaves the silent server: {line.appliance.log_tail(1500)}",
         )
     finally:
         line.postgres.resume()
