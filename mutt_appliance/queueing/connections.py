@@ -15,6 +15,7 @@ import redis
 import redis.asyncio
 from redis.connection import HiredisRespSerializer
 from redis.exceptions import AuthenticationError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from mutt_appliance.config.addresses import Address
 from mutt_appliance.queueing.errors import is_elsewhere
@@ -126,9 +127,14 @@ class _Async(redis.asyncio.connection.AbstractConnection):
             self.password = password.value or None
             try:
                 await super().connect_check_health(check_health, retry_socket_connect)
-            except AuthenticationError:
-                if password is passwords[-1]:
+            except RedisConnectionError as error:
+                # Over a Unix socket redis-py signs in while it connects, and wraps what comes of it.
+                refused = isinstance(error, AuthenticationError) or isinstance(
+                    error.__cause__, AuthenticationError
+                )
+                if not refused or password is passwords[-1]:
                     raise
+                await self.disconnect()
             else:
                 self.route.passwords.worked(password)
                 return

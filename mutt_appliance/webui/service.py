@@ -69,7 +69,6 @@ async def _serve(child: Child) -> None:
         certificates.reload()
 
     child.bind_loop(asyncio.get_running_loop(), stopping.set, reload)
-    # Metrics are complete from the first answer on.
     certificates.turn()
     watching = [asyncio.create_task(webui.watch_stores()), asyncio.create_task(webui.archiving.watch())]
     while not stopping.is_set():

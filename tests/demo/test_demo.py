@@ -87,7 +87,7 @@ class Demo:
 
     def child(self, words: str) -> psutil.Process:
         """The process with these words in its title."""
-        return next(p for p in self.processes() if words in " ".join(p.cmdline()))
+        return next(p for p in self.processes() if words in _command_of(p))
 
     def leftovers(self) -> list[int]:
         """Those of them that still run."""
@@ -111,6 +111,14 @@ class Demo:
         for pid in self.leftovers():
             self._ever[pid].kill()
         os.close(self._master)
+
+
+def _command_of(process: psutil.Process) -> str:
+    """Its command line, empty for one that has ended since it was listed."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -63,19 +63,23 @@ def take_passwords(server: RedisServer, *passwords: str) -> None:
         admin.client_kill_filter(_type="normal", skipme=True)
 
 
-def test_the_next_password_is_tried_when_the_current_one_is_refused(server: RedisServer) -> None:
+@pytest.mark.parametrize("place", ["TCP", "Unix socket"])
+def test_the_next_password_is_tried_when_the_current_one_is_refused(server: RedisServer, place: str) -> None:
     take_passwords(server, "new")
-    client = blocking_client(settings_of(server), Secrets(redis_pass="old", redis_pass_next="new"), "test")
+    settings = settings_of(server, redis_host="127.0.0.1" if place == "TCP" else str(server.socket_path))
+    client = blocking_client(settings, Secrets(redis_pass="old", redis_pass_next="new"), "test")
     assert client.ping()
     assert in_use() == {"current": 0, "next": 1}
 
 
-def test_an_async_client_tries_the_next_password_as_well(server: RedisServer) -> None:
+@pytest.mark.parametrize("place", ["TCP", "Unix socket"])
+def test_an_async_client_tries_the_next_password_as_well(server: RedisServer, place: str) -> None:
     take_passwords(server, "new")
+    host = "127.0.0.1" if place == "TCP" else str(server.socket_path)
 
     async def main() -> None:
         secrets = Secrets(redis_pass="old", redis_pass_next="new")
-        client = async_client(settings_of(server), secrets, "test")
+        client = async_client(settings_of(server, redis_host=host), secrets, "test")
         assert await client.set("a", "1")
         await client.connection_pool.disconnect()
 

@@ -74,11 +74,10 @@ class SmallHa:
             server.close()
 
     def followed(self) -> bool:
-        """True when the master has its replica."""
+        """True when the replica acknowledges what its master is told."""
         with self.master().client() as client:
-            facts: Any = client.info("replication")
-        state: dict[str, Any] = facts.get("slave0", {})
-        return state.get("state") == "online"
+            client.publish("followed", "")
+            return int(client.wait(1, 500)) == 1
 
     def _knows_replica(self) -> bool:
         with self.sentinel.client() as client, contextlib.suppress(redis.RedisError):
