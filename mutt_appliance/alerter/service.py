@@ -33,6 +33,7 @@ def run(child: Child) -> None:
     shared.rules.start()
     # The interval of the rules may have become shorter.
     shared.live.start(child.stopping, {"rules": shared.rules.refresh, "config": shared.rules.refresh})
+    shared.outage.start()
     crew = Crew(shared)
     look_less_for_cycles()
     crew.start()

@@ -8,6 +8,7 @@ from functools import partial
 
 from mutt_appliance.alerter.batch import Batch, BatchProcessor
 from mutt_appliance.alerter.bell import Bell
+from mutt_appliance.alerter.outage import OutageWatch
 from mutt_appliance.alerter.rule_cache import RuleCache
 from mutt_appliance.alerter.shard_view import ShardView
 from mutt_appliance.config import Settings
@@ -45,6 +46,7 @@ class Shared:
         self._deciding = threading.Lock()
         self.tracing = child.start_tracing()
         self._warned_depth = False
+        self.outage = OutageWatch(self.shards.home, child.stopping, self._not_deep)
 
     @property
     def settings(self) -> Settings:
@@ -66,9 +68,12 @@ class Shared:
     def shedding(self, view: ShardView) -> Shedding:
         """When alerts of a shard are shed to the dead letters: the threshold is for all shards together."""
         settings = self.settings
-        if settings.alerter_shed_mode != "dlq":
+        if settings.alerter_shed_mode != "dlq" or self.outage.lasts:
             return NO_SHEDDING
         return Shedding(settings.alerter_queue_shed_threshold, self._alert_depth() - view.alert_depth)
+
+    def _not_deep(self) -> bool:
+        return self._alert_depth() < self.settings.alerter_queue_shed_threshold
 
     def _alert_depth(self) -> int:
         return sum(view.alert_depth for view in self.views)
@@ -98,9 +103,15 @@ class Shared:
             )
         self._warned_depth = deep
         shedding = depth >= settings.alerter_queue_shed_threshold
-        words = f"{depth} alerts wait" + (f", mode {settings.alerter_shed_mode}" if shedding else "")
+        mode: str = settings.alerter_shed_mode
+        if shedding and mode == "dlq" and self.outage.lasts:
+            # What an outage keeps waiting is not to be found among the dead letters after it.
+            mode = (
+                "defer" if depth >= settings.alerter_queue_outage_threshold else "none: an outage of Moogsoft"
+            )
+        words = f"{depth} alerts wait" + (f", mode {mode}" if shedding else "")
         self.child.health.set("alert_queue", not shedding, words if deep else "ok")
-        return shedding and settings.alerter_shed_mode == "defer"
+        return shedding and mode == "defer"
 
     def _tell_depths(self) -> int:
         depth = self._alert_depth()

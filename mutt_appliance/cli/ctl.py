@@ -14,6 +14,8 @@ from mutt_appliance.cli.lazy import LazyGroup
 COMMANDS: dict[str, str] = {
     "audit": "mutt_appliance.cli.ctl_audit:command",
     "backup": "mutt_appliance.cli.ctl_backup:backup",
+    "config": "mutt_appliance.cli.ctl_config:command",
+    "dlq": "mutt_appliance.cli.ctl_dlq:command",
     "doctor": "mutt_appliance.cli.ctl_doctor:command",
     "pid": "mutt_appliance.cli.ctl_status:pid",
     "queues": "mutt_appliance.cli.ctl_queues:command",

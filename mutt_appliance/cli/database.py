@@ -47,6 +47,13 @@ def database_errors(settings: Settings) -> Iterator[None]:
 def open_database(env_file: Path | None) -> Iterator[Database]:
     """The database of the configuration, closed at the end."""
     settings, secrets = settings_and_secrets(env_file)
+    with database_of(settings, secrets) as database:
+        yield database
+
+
+@contextlib.contextmanager
+def database_of(settings: Settings, secrets: Secrets) -> Iterator[Database]:
+    """A database, closed at the end; its errors become messages."""
     database = Database(settings, secrets, "mutt command")
     try:
         with database_errors(settings):

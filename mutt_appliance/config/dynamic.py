@@ -29,6 +29,10 @@ DYNAMIC: Final = (
     "moog_rate_limit",
     "moog_rate_period",
     "moog_max_retries",
+    "moog_circuit_failures",
+    "moog_circuit_probe_interval",
+    "moog_circuit_probe_max_interval",
+    "moog_dlq_replay_max",
     "slo_ingestor_target",
     "slo_forwarder_target",
     "slo_window_hours",
@@ -122,3 +126,22 @@ def effective(settings: Settings, changed: Mapping[str, Any]) -> tuple[Settings,
             if values.pop(name, None) is not None:
                 faults[name] = f"{larger} must not be less than {smaller}"
     return settings.model_copy(update=values), faults
+
+
+def checked(settings: Settings, name: str, value: Any, changed: Mapping[str, Any]) -> Any:
+    """`value` for `name` in its type, if it goes with what was `changed` otherwise; raises DynamicError."""
+    try:
+        parsed = parse(name, value)
+    except DynamicError as error:
+        raise DynamicError(f"{str(value)[:80]!r}: {error}") from error
+    _, faults = effective(settings, {**changed, name: parsed})
+    if name in faults:
+        raise DynamicError(f"{parsed!r}: {faults[name]}")
+    return parsed
+
+
+def as_number(name: str, settings: Settings) -> float:
+    """The value of a dynamic setting for a metric; a choice is its place in the list of them, from 0."""
+    value = getattr(settings, name)
+    choices = describe(name).choices
+    return float(choices.index(value)) if choices else float(value)

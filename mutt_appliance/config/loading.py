@@ -32,6 +32,7 @@ OWN_PREFIXES = (
     "EMBEDDED_",
     "AUDIT_",
     "DISK_",
+    "DLQ_",
 )
 # Ours, but not settings of the appliance: where the env file is, and what a test or a demo run sets.
 OWN_NON_SETTINGS = frozenset(

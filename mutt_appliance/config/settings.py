@@ -67,6 +67,11 @@ class Settings(BaseModel):
     mutt_data_dir: Path = setting(
         Path("/var/lib/mutt"), "Folder for what must survive a restart (embedded stores)", "appliance"
     )
+    dlq_archive_dir: Path | None = setting(
+        None,
+        "Folder for dead letters that are too many for their queue (unset: dlq-archive in MUTT_DATA_DIR)",
+        "appliance",
+    )
     mutt_runtime_dir: Path = setting(
         Path("/run/mutt"),
         "Folder for sockets, the pid file, metrics and health of the processes",
@@ -195,7 +200,8 @@ class Settings(BaseModel):
     )
     ingest_dlq_max_size: int = setting(
         100_000,
-        "Refused events kept in the dead letter queue, an equal part in each shard; older ones make room",
+        "Refused events kept in the dead letter queue, an equal part in each shard; older ones go to DLQ_ARCHIVE_DIR, "
+        "and are dropped only above twice as many",
         "ingestor",
         "events",
         ge=1,
@@ -282,6 +288,13 @@ class Settings(BaseModel):
         30, "Heartbeat expiry for janitor (seconds)", "alerter", "seconds", gt=0, le=86400
     )
     alerter_dlq_name: str = setting("mutt:dlq:alerter", "Dead letter queue name", "alerter", min_length=1)
+    alerter_dlq_max_size: int = setting(
+        100_000,
+        "Dead letters kept in the queue, an equal part in each shard; older ones go to DLQ_ARCHIVE_DIR",
+        "alerter",
+        "letters",
+        ge=1,
+    )
     alerter_max_retries: int = setting(3, "Max retries before DLQ", "alerter", "retries", ge=0, le=100)
     alerter_batch_size: int = setting(
         1000, "Events claimed and settled together", "alerter", "events", ge=1, le=50_000
@@ -303,7 +316,15 @@ class Settings(BaseModel):
     )
     alerter_queue_shed_threshold: int = setting(
         2000,
-        "Alert queue depth, of all shards together, above which the alerter sheds",
+        "Alert queue depth, of all shards together, above which the alerter sheds (but not while an outage of Moogsoft "
+        "lasts, and until its backlog is gone)",
+        "alerter",
+        "alerts",
+        ge=1,
+    )
+    alerter_queue_outage_threshold: int = setting(
+        200_000,
+        "Alert queue depth above which, in an outage of Moogsoft, events wait in the ingest queue instead",
         "alerter",
         "alerts",
         ge=1,
@@ -354,6 +375,21 @@ class Settings(BaseModel):
         "mutt:processing:moog", "Processing list prefix", "forwarder", min_length=1
     )
     moog_dlq_name: str = setting("mutt:dlq:moog", "Dead letter queue name", "forwarder", min_length=1)
+    moog_dlq_max_size: int = setting(
+        100_000,
+        "Dead letters kept in the queue, an equal part in each shard; older ones go to DLQ_ARCHIVE_DIR",
+        "forwarder",
+        "letters",
+        ge=1,
+    )
+    moog_dlq_replay_max: int = setting(
+        3,
+        "Times an alert that used up its retries is replayed by itself once Moogsoft is well; 0 turns it off",
+        "forwarder",
+        "replays",
+        ge=0,
+        le=1000,
+    )
     moog_retry_set_name: str = setting(
         "mutt:retry:moog", "Sorted set of alerts waiting for their next attempt", "forwarder", min_length=1
     )
@@ -395,6 +431,27 @@ class Settings(BaseModel):
     )
     moog_retry_max_delay: float = setting(
         60.0, "Max retry delay (seconds)", "forwarder", "seconds", gt=0, le=86400
+    )
+    moog_circuit_failures: int = setting(
+        5,
+        "Failed requests in a row, of all forwarders (no answer, 5xx, 408, 425, 429), after which Moogsoft counts as "
+        "away and only probes go out; 0 turns it off. With more than MOOG_MAX_RETRIES an outage can use up those of an "
+        "alert",
+        "forwarder",
+        "requests",
+        ge=0,
+        le=1000,
+    )
+    moog_circuit_probe_interval: float = setting(
+        5.0,
+        "Time between the first probes of a Moogsoft that is away (seconds); doubled with each that fails",
+        "forwarder",
+        "seconds",
+        ge=0.1,
+        le=3600,
+    )
+    moog_circuit_probe_max_interval: float = setting(
+        30.0, "Longest time between two probes (seconds)", "forwarder", "seconds", ge=0.1, le=3600
     )
     moog_max_concurrency: int = setting(
         50, "Requests under way at once in one forwarder process", "forwarder", "requests", ge=1, le=1000
@@ -700,6 +757,11 @@ class Settings(BaseModel):
         """True when the appliance runs its own Redis and PostgreSQL."""
         external_redis = self.redis_host or self.redis_sentinels or self.redis_cluster_nodes
         return not external_redis and self.db_host is None
+
+    @property
+    def dead_letter_archive(self) -> Path:
+        """Folder for dead letters that are too many for their queue."""
+        return self.dlq_archive_dir or self.mutt_data_dir / "dlq-archive"
 
     @property
     def redis_address(self) -> str:

@@ -17,6 +17,9 @@ from mutt_appliance.queueing.dead_letter import dead_letter, now_rfc3339
 
 DEAD_LETTER_SOURCE = "moog"
 NOT_AN_OBJECT = "not a JSON object"
+SPARED_MOST = 10
+# Of an earlier attempt's note, what the next one's has as well.
+KEPT = ("spared", "replays")
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,18 @@ def body_of(jobs: Sequence[Job], settings: Settings) -> bytes:
     return job.payload
 
 
-def outcome_of(job: Job, verdict: Verdict, policy: RetryPolicy) -> Outcome:
-    """What becomes of the item of `job` after its attempt came to `verdict`."""
+def outcome_of(job: Job, verdict: Verdict, policy: RetryPolicy, row: int = 0) -> Outcome:
+    """What becomes of the item of `job` after its attempt came to `verdict`.
+
+    `row` says which failures in a row the attempt was one of, should they turn out to be an outage.
+    """
     if verdict.kind == "done":
         return Outcome("done", job.item, _note_of_traced(job))
     step = next_step(verdict, job.attempt, policy)
     reason = step.reason
     if step.kind == "retry":
         try:
-            again = orjson.dumps({**job.alert, "delivery": _delivery(job, step.reason)})
+            again = orjson.dumps({**job.alert, "delivery": _delivery(job, step.reason, row)})
         except orjson.JSONEncodeError as error:
             reason = f"{step.reason}, and cannot be kept for a retry: {error}"
         else:
@@ -99,18 +105,49 @@ def _note_of_traced(job: Job) -> bytes:
     )
 
 
-def _delivery(job: Job, reason: str) -> dict[str, Any]:
-    before = job.alert.get("delivery")
-    first = before.get("first_failed_at") if isinstance(before, dict) else None
-    return {"attempts": job.attempt, "first_failed_at": first or now_rfc3339(), "last_error": reason}
+def spared(item: bytes, row: int) -> bytes:
+    """A waiting alert without the attempts that failed in `row`, which was an outage.
+
+    An alert that opens the circuit by itself, again and again, is spared so often and not for ever.
+    """
+    try:
+        alert = orjson.loads(item)
+    except orjson.JSONDecodeError:
+        return item
+    delivery = alert.get("delivery") if isinstance(alert, dict) else None
+    if not row or not isinstance(delivery, dict) or delivery.get("row") != row:
+        return item
+    times = _number(delivery, "spared")
+    if times >= SPARED_MOST:
+        return item
+    kept = {name: value for name, value in delivery.items() if name not in ("row", "before")}
+    attempts = _number(delivery, "before")
+    return orjson.dumps({**alert, "delivery": {**kept, "attempts": attempts, "spared": times + 1}})
+
+
+def _delivery(job: Job, reason: str, row: int) -> dict[str, Any]:
+    found = job.alert.get("delivery")
+    earlier: dict[str, Any] = found if isinstance(found, dict) else {}
+    now = {
+        "attempts": job.attempt,
+        "first_failed_at": earlier.get("first_failed_at") or now_rfc3339(),
+        "last_error": reason,
+    }
+    kept = {name: earlier[name] for name in KEPT if name in earlier}
+    if not row:
+        return {**kept, **now}
+    before = _number(earlier, "before") if earlier.get("row") == row else job.failed_before
+    return {**kept, **now, "row": row, "before": before}
+
+
+def _number(delivery: dict[str, Any], name: str) -> int:
+    value = delivery.get(name)
+    return max(value, 0) if type(value) is int else 0
 
 
 def _attempts_of(alert: dict[str, Any]) -> int:
     delivery = alert.get("delivery")
-    attempts = delivery.get("attempts") if isinstance(delivery, dict) else 0
-    if not isinstance(attempts, int) or isinstance(attempts, bool):
-        return 0
-    return max(attempts, 0)
+    return _number(delivery, "attempts") if isinstance(delivery, dict) else 0
 
 
 def _poison(item: bytes, reason: str) -> Outcome:

@@ -52,10 +52,14 @@ class Lane:
         depths: DepthBoard,
         *,
         slots_free: Callable[[], int],
+        holds_back: Callable[[], bool],
         on_pending: Callable[[], None],
         on_settled: Callable[[list[Outcome]], None],
     ) -> None:
-        """`slots_free` says how many requests could begin; `on_pending` is called when some could be made here."""
+        """`slots_free` says how many requests could begin; `on_pending` is called when some could be made here.
+
+        While `holds_back` says so, nothing is claimed but what a probe needs.
+        """
         settings = child.settings
         lease = Lease(
             shard.keys.alerts,
@@ -73,6 +77,9 @@ class Lane:
         self._live = live
         self._depths = depths
         self._slots_free = slots_free
+        self._holds_back = holds_back
+        self.probing = False
+        self.waiting = 0
         self._on_pending = on_pending
         self._on_settled = on_settled
         self._wake = asyncio.Event()
@@ -93,6 +100,11 @@ class Lane:
         if self.membership.lost or self.membership.in_doubt:
             return 0
         return self.holdings.requests_wanted(most)
+
+    def claim_probe(self) -> None:
+        """Claim one alert although Moogsoft is away; `probing` until it is there to be sent, or there was none."""
+        self.probing = True
+        self._wake.set()
 
     async def run(self) -> None:
         """Claim and settle until the child is told to stop; then settle what is left, and leave."""
@@ -166,6 +178,10 @@ class Lane:
             item = waiter.result()
             if item is not None:
                 self._take([item])
+        if self._holds_back():
+            await self._hold_back()
+            return
+        self.probing = False
         room = self._room()
         if room <= 0 or (self._waiter is not None and time.monotonic() < self._retry_at):
             return
@@ -180,7 +196,25 @@ class Lane:
             if len(claim.items) < room:
                 self._start_waiter()
 
+    async def _hold_back(self) -> None:
+        """What is in hand and was not sent goes back to its place; an alert for a probe is claimed if one is wanted."""
+        await self._stop_waiter()
+        probe = self.probing and not self.holdings.pending
+        asked_at = time.monotonic()
+        claim = await self.queue.claim(int(probe), for_probe=probe)
+        self.membership.proved(asked_at)
+        self._take(claim.items)
+        self._note(claim)
+        if claim.held > len(self.holdings):
+            await self._adopt_strays()
+        if probe:
+            self.probing = bool(self.holdings.pending)
+        elif not self.probing and self.holdings.pending:
+            self.holdings.release_pending()
+            await self._settle()
+
     def _note(self, claim: AlertClaim) -> None:
+        self.waiting = claim.queue_depth + claim.retry_depth
         next_retry = math.inf if claim.next_retry_ms is None else claim.next_retry_ms / 1000
         self._retry_at = time.monotonic() + next_retry
         self._depths.claimed(self.shard.number, claim, len(self.holdings))
@@ -217,7 +251,7 @@ class Lane:
         """How long nothing can happen that does not wake the loop."""
         now = time.monotonic()
         until = now + TURN_SECS
-        if self._room() > 0:
+        if self._room() > 0 and not self._holds_back():
             until = min(until, self._retry_at)
         return max(0.0, until - now)
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from mutt_appliance.forwarder.breaker import Breaker
 from mutt_appliance.forwarder.holdings import Holdings
 from mutt_appliance.forwarder.housekeeping import end
 from mutt_appliance.forwarder.jobs import Job, body_of, outcome_of
@@ -14,6 +15,7 @@ from mutt_appliance.forwarder.sender import Sender
 from mutt_appliance.forwarder.spans import DeliverySpans
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import Outcome
+from mutt_appliance.queueing.circuit import Failed
 from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.queueing.limiter import RateLimiter
 from mutt_appliance.queueing.outcomes import Outcome as RequestOutcome
@@ -44,6 +46,8 @@ class Requests:
         outcomes: OutcomeCounter,
         limiter: RateLimiter,
         one_more: Callable[[], Awaitable[str | None]],
+        breaker: Breaker,
+        on_answered_probe: Callable[[], Awaitable[None]],
     ) -> None:
         self._child = child
         self._live = live
@@ -52,15 +56,23 @@ class Requests:
         self._request_outcomes = outcomes
         self._limiter = limiter
         self._one_more = one_more
+        self._breaker = breaker
+        self._on_answered_probe = on_answered_probe
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures_in_a_row = 0
         self._tracing = child.start_tracing()
 
     def begin(
-        self, token: str, holdings: Holdings, on_end: Callable[[], None], group: asyncio.TaskGroup
+        self,
+        token: str,
+        holdings: Holdings,
+        on_end: Callable[[], None],
+        group: asyncio.TaskGroup,
+        *,
+        probe: bool = False,
     ) -> None:
         """Post the next jobs of `holdings` in one request, as a task of `group`; `on_end` is called after it."""
-        task = group.create_task(self._request(token, holdings.next_batch(), holdings, on_end))
+        task = group.create_task(self._request(token, holdings.next_batch(), holdings, on_end, probe=probe))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -76,7 +88,7 @@ class Requests:
                 self._metrics.alerts.labels(status).inc(number)
 
     async def _request(
-        self, token: str, jobs: list[Job], holdings: Holdings, on_end: Callable[[], None]
+        self, token: str, jobs: list[Job], holdings: Holdings, on_end: Callable[[], None], *, probe: bool
     ) -> None:
         started = time.perf_counter()
         with DeliverySpans(self._tracing, jobs, self._sender.url) as spans:
@@ -87,13 +99,14 @@ class Requests:
         self._metrics.requests.labels(status, verdict.reason).inc()
         self._request_outcomes.count(status)
         self._report_health(verdict)
+        failed = await self._count_for_circuit(verdict, probe=probe)
         if verdict.kind == "dead" and len(jobs) > 1:
             log.warning(
                 "batch refused, its alerts are sent one by one", reason=verdict.words, alerts=len(jobs)
             )
             holdings.send_singly(jobs)
         else:
-            holdings.finish([self._conclude(job, verdict) for job in jobs])
+            holdings.finish([self._conclude(job, verdict, failed, probe=probe) for job in jobs])
         on_end()
 
     async def _post(self, token: str, body: bytes, further: Mapping[str, str]) -> Verdict:
@@ -112,12 +125,29 @@ class Requests:
             for each in in_use:
                 self._limiter.end(each)
 
-    def _conclude(self, job: Job, verdict: Verdict) -> Outcome:
+    async def _count_for_circuit(self, verdict: Verdict, *, probe: bool) -> Failed | None:
+        """None for a request that shows that Moogsoft is there, whatever it makes of the alert."""
+        if probe:
+            self._metrics.probes.labels("failed" if verdict.like_an_outage else "answered").inc()
+        if verdict.like_an_outage:
+            return await self._breaker.failed(verdict, probe=probe)
+        self._breaker.worked()
+        if probe:
+            await self._on_answered_probe()
+        return None
+
+    def _conclude(self, job: Job, verdict: Verdict, failed: Failed | None, *, probe: bool) -> Outcome:
         settings = self._live.current
+        if failed is not None and failed.open:
+            # The outage is to blame and not the alert: it waits as it is, that of a probe after the others.
+            log.debug("attempt failed in an outage", **job.label(), reason=verdict.words)
+            if probe:
+                return Outcome("retry", job.item, job.item, self._breaker.state.interval_ms)
+            return Outcome("release", job.item)
         policy = RetryPolicy(
             settings.moog_max_retries, settings.moog_retry_base_delay, settings.moog_retry_max_delay
         )
-        outcome = outcome_of(job, verdict, policy)
+        outcome = outcome_of(job, verdict, policy, failed.row if failed else 0)
         if outcome.kind == "done":
             log.debug("alert delivered", **job.label())
         elif outcome.kind == "retry":

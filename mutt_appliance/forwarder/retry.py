@@ -14,6 +14,8 @@ from mutt_appliance.tls.trust import verify_message
 # 408 Request Timeout, 425 Too Early, 429 Too Many Requests: the same request may succeed later.
 RETRYABLE_4XX = frozenset({408, 425, 429})
 RETRY_AFTER_MAX_SECS = 3600.0
+USED_UP = "MOOG_MAX_RETRIES="
+KEY_REFUSED = frozenset({"http_401", "http_403"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Verdict:
     def words(self) -> str:
         """The reason, for people: `tls: certificate verify failed: certificate has expired`."""
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+    @property
+    def like_an_outage(self) -> bool:
+        """True if it tells of the receiver or the way to it, and not of the alert or the key."""
+        return self.kind == "retry" and self.reason not in KEY_REFUSED
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,11 @@ def next_step(verdict: Verdict, attempts: int, policy: RetryPolicy) -> NextStep:
     if verdict.kind == "dead":
         return NextStep("dead", verdict.words)
     if attempts > policy.max_retries:
-        reason = f"{verdict.words}, {attempts} attempts (MOOG_MAX_RETRIES={policy.max_retries})"
+        reason = f"{verdict.words}, {attempts} attempts ({USED_UP}{policy.max_retries})"
         return NextStep("dead", reason)
     return NextStep("retry", verdict.words, max(delay_secs(attempts, policy), verdict.wait_secs))
+
+
+def used_up(reason: str) -> bool:
+    """True for the reason of a dead letter whose retries were used up; another answer was final."""
+    return USED_UP in reason

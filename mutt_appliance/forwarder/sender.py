@@ -11,7 +11,7 @@ from yarl import URL
 from mutt_appliance.config import Settings
 from mutt_appliance.forwarder.auth import auth_headers
 from mutt_appliance.forwarder.keys import KeyChoice
-from mutt_appliance.forwarder.retry import Verdict, judge_failure, judge_status
+from mutt_appliance.forwarder.retry import KEY_REFUSED, Verdict, judge_failure, judge_status
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.telemetry.secret_use import KeyUse, Which
 from mutt_appliance.tls.inventory import webhook_files
@@ -20,7 +20,6 @@ from mutt_appliance.tls.live import ClientTls
 # An answer is read only so that its connection can be used again; a longer one costs the connection.
 ANSWER_MAX_BYTES = 65536
 NO_HEADERS: Mapping[str, str] = {}
-KEY_REFUSED = frozenset({"http_401", "http_403"})
 
 
 async def _always() -> bool:

@@ -14,14 +14,18 @@ import uvloop
 from aiohttp import web
 
 from mutt_appliance.config import ConfigError, Settings
+from mutt_appliance.forwarder.breaker import Breaker
 from mutt_appliance.forwarder.depths import DepthBoard
 from mutt_appliance.forwarder.fairness import share_out
 from mutt_appliance.forwarder.housekeeping import end, keep_beating, keep_lease, run_janitor
+from mutt_appliance.forwarder.jobs import spared
 from mutt_appliance.forwarder.lane import TURN_SECS, Lane
 from mutt_appliance.forwarder.moog import NEVER_IN_SIGNATURE
 from mutt_appliance.forwarder.requests import Requests
+from mutt_appliance.forwarder.second_chance import PACE_SECS, Room, SecondChance
 from mutt_appliance.forwarder.sender import Sender
 from mutt_appliance.process import Child
+from mutt_appliance.queueing.circuit import Circuit
 from mutt_appliance.queueing.client import RedisError, blocking_client
 from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.queueing.keys import KeySpace
@@ -101,11 +105,22 @@ class Forwarder:
         self._depths = DepthBoard(child, metrics)
         self._certificates = certificates
         self._wake = asyncio.Event()
+        circuit = Circuit(home.client, home.keys)
+        self._breaker = Breaker(child, live, circuit, metrics, self._wake_all)
         self._requests = Requests(
-            child, live, sender, metrics, self._outcomes, self._limiter, self._one_more_token
+            child,
+            live,
+            sender,
+            metrics,
+            self._outcomes,
+            self._limiter,
+            self._one_more_token,
+            self._breaker,
+            self._end_outage,
         )
         self._lanes: list[Lane] = []
         self._first = 0
+        self._probes = 0
         self._tokens_at = 0.0
         self._limiter_at = 0.0
         self._turned_at = time.monotonic()
@@ -134,6 +149,8 @@ class Forwarder:
             loops = [self._open(shard, group, helpers) for shard in self._shards]
             helpers.append(group.create_task(keep_beating(child, self)))
             helpers.append(group.create_task(self._outcomes.keep()))
+            helpers.append(group.create_task(self._breaker.watch()))
+            helpers.append(group.create_task(self._give_second_chances()))
             helpers.append(group.create_task(self._look_for_more(group, helpers, loops)))
             child.ready()
             try:
@@ -158,6 +175,7 @@ class Forwarder:
             shard,
             self._depths,
             slots_free=self._slots_free,
+            holds_back=lambda: self._breaker.open,
             on_pending=self._wake.set,
             on_settled=self._requests.count,
         )
@@ -166,6 +184,23 @@ class Forwarder:
         helpers.append(group.create_task(keep_lease(lane.membership, settings, lane.wake)))
         helpers.append(group.create_task(run_janitor(lane.queue, self._metrics, settings)))
         return group.create_task(lane.run())
+
+    async def _give_second_chances(self) -> None:
+        """Replay what used up its retries, while Moogsoft is well and hardly anything waits."""
+
+        def room() -> Room:
+            well = not self._breaker.open and self._breaker.state.failures == 0
+            return Room(well, sum(lane.waiting for lane in self._lanes))
+
+        chances = SecondChance(self._shards, lambda: self._settings, room, self._metrics)
+        while True:
+            rest_secs = PACE_SECS
+            try:
+                rest_secs = await chances.turn()
+            except RedisError as error:
+                # The lanes meet the same trouble and report it.
+                log.debug("no second chances", error=str(error))
+            await asyncio.sleep(rest_secs)
 
     async def _look_for_more(
         self,
@@ -187,13 +222,55 @@ class Forwarder:
     def _slots_free(self) -> int:
         return self._settings.moog_max_concurrency - sum(lane.holdings.requests for lane in self._lanes)
 
+    def _wishes(self, most: int) -> list[int]:
+        """How many requests each lane could make; while Moogsoft is away only that with the alert of a probe, one."""
+        if not self._breaker.open:
+            return [lane.wanted(most) for lane in self._lanes]
+        return [lane.wanted(1) if lane.probing and not self._probes else 0 for lane in self._lanes]
+
+    async def _claim_probe(self) -> None:
+        """Moogsoft is away: have one alert claimed if a probe is due, and is ours to send."""
+        if self._probes or any(lane.probing for lane in self._lanes):
+            return
+        first = self._first % len(self._lanes)
+        waiting = [lane for lane in self._lanes[first:] + self._lanes[:first] if lane.waiting]
+        if waiting and await self._breaker.may_probe():
+            self._first += 1
+            waiting[0].claim_probe()
+
+    def _begin(self, token: str, lane: Lane, group: asyncio.TaskGroup) -> None:
+        if not self._breaker.open:
+            self._requests.begin(token, lane.holdings, functools.partial(self._ended, lane), group)
+            return
+        lane.probing = False
+        self._probes += 1
+        ended = functools.partial(self._probe_ended, lane)
+        self._requests.begin(token, lane.holdings, ended, group, probe=True)
+
+    def _probe_ended(self, lane: Lane) -> None:
+        self._probes -= 1
+        self._ended(lane)
+
+    async def _end_outage(self) -> None:
+        """A probe was answered: what waits goes out by age, without the attempts that the outage cost."""
+        onward = functools.partial(spared, row=self._breaker.state.row)
+        for lane in self._lanes:
+            try:
+                await lane.queue.put_in_order(onward)
+            except RedisError as error:
+                # Its alerts go out in the order they lie in, its retries when they are due.
+                log.warning("not put in order by age", shard=lane.shard.number, error=str(error))
+        await self._breaker.close()
+
     async def _begin_requests(self, group: asyncio.TaskGroup) -> None:
         """Tell the limiter which requests have ended, and begin as many as there is room for and it grants."""
+        if self._breaker.open:
+            await self._claim_probe()
         now = time.monotonic()
         free = self._slots_free()
         wanted = 0
         if now >= self._tokens_at:
-            wanted = max(0, min(free, sum(lane.wanted(free) for lane in self._lanes)))
+            wanted = max(0, min(free, sum(self._wishes(free))))
         if now < self._limiter_at or not (wanted or self._limiter.untold):
             return
         rate = _rate(self._settings)
@@ -209,13 +286,13 @@ class Forwarder:
             # The wait is for the rate that was asked with, which may have changed meanwhile.
             if rate == _rate(self._settings):
                 self._tokens_at = time.monotonic() + grant.wait_ms / 1000
-        # Asked again: a lease may have been lost while the limiter was.
-        shares = share_out([lane.wanted(free) for lane in self._lanes], len(grant.tokens), self._first)
+        # Asked again: a lease may have been lost, or the circuit opened, while the limiter was.
+        shares = share_out(self._wishes(free), len(grant.tokens), self._first)
         self._first += len(grant.tokens)
         tokens = iter(grant.tokens)
         for lane, share in zip(self._lanes, shares, strict=True):
             for token in itertools.islice(tokens, share):
-                self._requests.begin(token, lane.holdings, functools.partial(self._ended, lane), group)
+                self._begin(token, lane, group)
         self._limiter.hand_back(tokens)
 
     def _ended(self, lane: Lane) -> None:
@@ -243,7 +320,7 @@ class Forwarder:
         now = time.monotonic()
         until = now + TURN_SECS
         free = self._slots_free()
-        if free > 0 and any(lane.wanted(free) for lane in self._lanes):
+        if free > 0 and any(self._wishes(free)):
             until = min(until, max(self._tokens_at, self._limiter_at))
         if self._limiter.untold:
             until = min(until, self._limiter_at)

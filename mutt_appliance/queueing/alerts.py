@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
 import redis.asyncio
 
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError, recover_call
 from mutt_appliance.queueing.scripts import script_source, text
+
+# What forwarders gave back when the circuit opened lies at the end of the queue, in some disorder.
+HEAD_IN_ORDER = 2000
+RETRIES_IN_ORDER_MOST = 20_000
+REORDER_CHUNK = 200
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class AlertQueue:
         self._recover = client.register_script(script_source("recover"))
         self._claim = client.register_script(script_source("claim_alerts"))
         self._settle = client.register_script(script_source("settle_alerts"))
+        self._reorder = client.register_script(script_source("reorder_alerts"))
 
     async def register(self) -> int:
         """Take the lease; returns how many items of a former holder went back. Raises NameTakenError."""
@@ -75,12 +82,15 @@ class AlertQueue:
         keys, args = self._lease.unregister_call()
         await self._unregister(keys=keys, args=args)
 
-    async def claim(self, most: int) -> AlertClaim:
-        """Claim up to `most` alerts, due retries first. Raises LeaseLostError."""
+    async def claim(self, most: int, *, for_probe: bool = False) -> AlertClaim:
+        """Claim up to `most` alerts, due retries first. Raises LeaseLostError.
+
+        For a probe new ones come first, so that it is another alert each time, and a retry need not be due.
+        """
         queue = self._lease.queue
         answer = await self._claim(
             keys=[queue.source, self._lease.processing, self._lease.heartbeat, self._keys.retry, queue.dead],
-            args=[self._lease.token, self._lease.ttl_ms, most],
+            args=[self._lease.token, self._lease.ttl_ms, most, int(for_probe)],
         )
         if not answer:
             raise LeaseLostError(self._lease.worker)
@@ -113,6 +123,25 @@ class AlertQueue:
         _, dead_depth = await self._settle(keys=keys, args=args)
         return int(dead_depth)
 
+    async def put_in_order(self, onward: Callable[[bytes], bytes]) -> int:
+        """Put the oldest alerts, and those that wait for a retry, at the end of the queue that is consumed, by age.
+
+        `onward` is what becomes of each. Returns how many there were.
+        """
+        retries: Any = await self._client.zrange(self._keys.retry, 0, RETRIES_IN_ORDER_MOST - 1)
+        head: Any = await self._client.lrange(self._keys.alert_queue, -HEAD_IN_ORDER, -1)
+        waiting = [*retries, *reversed(head)]
+        # Of one age they stay as they were: what was tried already before what was not.
+        oldest_first = sorted(waiting, key=_age)
+        if oldest_first == list(reversed(head)) and all(onward(item) == item for item in waiting):
+            return 0
+        moved = 0
+        for last in range(len(oldest_first), 0, -REORDER_CHUNK):
+            chunk = oldest_first[max(0, last - REORDER_CHUNK) : last]
+            args = [part for item in reversed(chunk) for part in (item, onward(item))]
+            moved += int(await self._reorder(keys=[self._keys.alert_queue, self._keys.retry], args=args))
+        return moved
+
     async def held(self) -> list[bytes]:
         """What is on the worker's list, oldest first: after an error it may be more than was heard of."""
         items: Any = await self._client.lrange(self._lease.processing, 0, -1)
@@ -134,3 +163,12 @@ class AlertQueue:
             name = text(key)
             if queue.is_processing_list(name):
                 await self._client.sadd(queue.workers, name.removeprefix(f"{queue.processing_prefix}:"))
+
+
+def _age(item: bytes) -> str:
+    """When the event of an alert was received; what cannot tell comes first, and finds its end."""
+    try:
+        received_at = orjson.loads(item)["received_at"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ""
+    return received_at if isinstance(received_at, str) else ""

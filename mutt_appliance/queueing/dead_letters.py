@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
 
 import orjson
@@ -57,11 +58,17 @@ class Letter:
 
 @dataclass(frozen=True)
 class LetterFilter:
-    """Which letters: `reason` and `text` are parts of it in any case, `hostname` the whole name."""
+    """Which letters: `reason` and `text` are parts of it in any case, `hostname` the whole name.
+
+    `since` (included) and `until` (not included) are about the time they failed; a letter that does not tell it is
+    not meant where one of them is given.
+    """
 
     reason: str | None = None
     hostname: str | None = None
     text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
     def takes(self, letter: Letter) -> bool:
         """True for a letter that is meant."""
@@ -69,9 +76,20 @@ class LetterFilter:
             return False
         if self.hostname is not None and (letter.hostname or "").casefold() != self.hostname.casefold():
             return False
+        if not self._in_time(letter.failed_at):
+            return False
         if self.text is None:
             return True
         return self.text.casefold() in _shown(letter).casefold()
+
+    def _in_time(self, failed_at: str | None) -> bool:
+        if self.since is None and self.until is None:
+            return True
+        try:
+            moment = datetime.fromisoformat(failed_at or "").astimezone(UTC)
+        except (ValueError, OverflowError):
+            return False
+        return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
 
     @property
     def everything(self) -> bool:
@@ -107,6 +125,20 @@ def read_letter(raw: bytes, shard: int = 0) -> Letter:
 def goes_to(queue: QueueName, letter: Letter) -> Literal["events", "alerts"]:
     """Where a letter goes on: refused and poisonous events to be matched, alerts to be forwarded."""
     return "alerts" if queue == "moog" or letter.source == SHED_SOURCE else "events"
+
+
+def described(queue: QueueName, letter: Letter) -> dict[str, Any]:
+    """A letter as people are shown it."""
+    return {
+        "id": letter.id,
+        "reason": letter.reason,
+        "failed_at": letter.failed_at,
+        "attempts": letter.attempts,
+        "source": letter.source,
+        "hostname": letter.hostname,
+        "goes_to": goes_to(queue, letter),
+        "payload": letter.payload,
+    }
 
 
 def replayed(queue: QueueName, letter: Letter, payload: Any, limits: Limits) -> bytes:
@@ -183,6 +215,11 @@ class Pile:
         target = self.shard.keys.alert_queue if way == "alerts" else self.shard.keys.ingest_queue
         args = [part for letter, item in letters for part in (letter.raw, item)]
         return int(await self._move(keys=[self._key, target], args=args))
+
+    async def put_back(self, raws: Sequence[bytes]) -> None:
+        """Add letters, the oldest first, as the oldest of all."""
+        for last in range(len(raws), 0, -CHUNK):
+            await self.shard.client.rpush(self._key, *reversed(raws[max(0, last - CHUNK) : last]))
 
     async def discard(self, letters: Sequence[Letter]) -> int:
         """Drop letters; returns how many were still there."""
@@ -272,9 +309,13 @@ class Sweep:
         piles = [(pile, await pile.depth()) for pile in letters.piles]
         return cls(letters, wanted, sum(depth for _, depth in piles), _piles=piles)
 
-    async def replay_chunk(self, decide: Decide) -> bool:
-        """Replay the next ones; False when there are no more."""
-        pile, chunk = await self._next()
+    def account(self) -> dict[str, Any]:
+        """What was meant, and what came of it, for the history."""
+        return {**asdict(self.wanted), "replayed": self.moved, "failed": self.failed}
+
+    async def replay_chunk(self, decide: Decide, most: int = CHUNK) -> bool:
+        """Replay what is meant of the next `most`; False when there are no more."""
+        pile, chunk = await self._next(most)
         ways: dict[str, list[tuple[Letter, bytes]]] = {}
         stay = 0
         for letter in chunk:
@@ -292,18 +333,18 @@ class Sweep:
 
     async def discard_chunk(self) -> bool:
         """Discard the next ones; False when there are no more."""
-        pile, chunk = await self._next()
+        pile, chunk = await self._next(CHUNK)
         taken = [letter for letter in chunk if self.wanted.takes(letter)]
         if pile is not None:
             self.moved += await pile.discard(taken)
         self._left += len(chunk) - len(taken)
         return pile is not None
 
-    async def _next(self) -> tuple[Pile | None, list[Letter]]:
+    async def _next(self, most: int) -> tuple[Pile | None, list[Letter]]:
         """The next letters and the pile they lie in; None after the last pile."""
         while self._piles:
             pile, ahead = self._piles[0]
-            chunk = await pile.oldest(self._left, min(CHUNK, ahead)) if ahead else []
+            chunk = await pile.oldest(self._left, min(most, ahead)) if ahead else []
             if chunk:
                 self._piles[0] = (pile, ahead - len(chunk))
                 self.looked_at += len(chunk)

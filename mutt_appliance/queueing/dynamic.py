@@ -1,13 +1,14 @@
 """Dynamic settings in Redis: written with a version, read by every process that uses one.
 
 A hash has for each setting that was ever changed {"value": …, "version": n}, without a value once it was put
-back to its default. Who misses the word of a change reads it in an interval.
+back to its default. Word of a change is quick; the look that every process takes twice a second is what makes it
+certain, also for one that was frozen or had no connection when the word went round.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +23,11 @@ from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.scripts import script_source, text
 from mutt_appliance.telemetry.logs import get_logger, set_log_level
+from mutt_appliance.telemetry.metrics import settings_in_force
 
 log = get_logger("queueing.dynamic")
-LOOK_SECS = 30.0
+# A value is to be in force everywhere within a second. The answer is a hash of a few dozen fields at most.
+LOOK_SECS = 0.5
 NO_VALUE = object()
 
 
@@ -39,6 +42,11 @@ class Stored:
     def changed(self) -> bool:
         """True if it has a value other than by default."""
         return self.value is not NO_VALUE
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the history keeps of it."""
+        return {"value": self.value} if self.changed else {}
 
 
 def stored_of(raw: bytes | str | None) -> Stored:
@@ -85,44 +93,55 @@ class LiveSettings:
         self._client = client
         self._keys = keys
         self._told: dict[str, str] = {}
+        self._on_change: Callable[[], None] | None = None
+        # Of two looks at once the later one must not be overtaken by the earlier.
+        self._looking = threading.Lock()
+        self._answer: Any = None
         self.current = settings
+        settings_in_force().tell(settings)
 
     def refresh(self) -> None:
         """Read what was changed; what is wrong with it is logged and left out."""
-        try:
-            answer: Any = self._client.hgetall(self._keys.config)
-        except (RedisError, OSError) as error:
-            # The others of this process meet the same trouble and report it.
-            log.debug("dynamic settings not read", error=str(error))
-            return
+        with self._looking:
+            try:
+                answer: Any = self._client.hgetall(self._keys.config)
+            except (RedisError, OSError) as error:
+                # The others of this process meet the same trouble and report it.
+                log.debug("dynamic settings not read", error=str(error))
+                return
+            changed = answer != self._answer and self._take(answer)
+        if changed and self._on_change is not None:
+            self._on_change()
+
+    def _take(self, answer: Mapping[Any, Any]) -> bool:
+        """Put into force what Redis has; True if that is something else than before."""
+        self._answer = answer
         made, faults = effective(self._base, values_of(all_stored(answer)))
         if faults != self._told:
             for name, fault in faults.items():
                 log.warning("dynamic setting left out", setting=name, fault=fault)
             self._told = faults
-        if made != self.current:
-            before = self.current
-            self.current = made
-            names = [name for name in type(made).model_fields if getattr(made, name) != getattr(before, name)]
-            if made.log_level != before.log_level:
-                set_log_level(made.log_level)
-            log.info("dynamic settings in force", **{name: getattr(made, name) for name in names})
+        if made == self.current:
+            return False
+        before = self.current
+        self.current = made
+        settings_in_force().tell(made)
+        if made.log_level != before.log_level:
+            set_log_level(made.log_level)
+        names = [name for name in type(made).model_fields if getattr(made, name) != getattr(before, name)]
+        log.info("dynamic settings in force", **{name: getattr(made, name) for name in names})
+        return True
 
     def start(
         self, stopping: threading.Event, others: Mapping[Change, Callable[[], None]] | None = None
     ) -> None:
-        """Read them, and again at each word of a change and in an interval; `others` are told of their changes."""
+        """Read them, and again at each word of a change and twice a second; `others` are told of their changes."""
         callbacks = dict(others or {})
+        on_change = callbacks.pop("config", None)
         if self._base.dynamic_config_enabled:
             self.refresh()
-            further = callbacks.get("config")
-
-            def told() -> None:
-                self.refresh()
-                if further is not None:
-                    further()
-
-            callbacks["config"] = told
+            self._on_change = on_change
+            callbacks["config"] = self.refresh
             threading.Thread(target=self._look, args=(stopping,), name="settings", daemon=True).start()
         if callbacks:
             ChangeListener(self._client, self._keys, callbacks, stopping).start()
@@ -130,3 +149,23 @@ class LiveSettings:
     def _look(self, stopping: threading.Event) -> None:
         while not stopping.wait(LOOK_SECS):
             self.refresh()
+
+
+Noted = Callable[[Stored, Stored], Awaitable[None]]
+
+
+async def change_noted(
+    client: redis.asyncio.Redis, keys: KeySpace, name: str, value: Any, if_version: int | None, note: Noted
+) -> tuple[Stored, Stored] | None:
+    """As `change`, and `note` it (before, after); what cannot be noted is taken back, and the error raised again."""
+    answer = await change(client, keys, name, value, if_version)
+    if answer is None:
+        return None
+    before, after = answer
+    try:
+        await note(before, after)
+    except Exception:
+        undone = await change(client, keys, name, before.value, after.version)
+        log.error("a setting could not be noted in the history", setting=name, taken_back=undone is not None)
+        raise
+    return answer

@@ -22,6 +22,7 @@ from mutt_appliance.queueing.scripts import script_source
 # One argument has the digests of all events; this stands for none. enqueue.lua has the same length.
 DIGEST_BYTES = 16
 NO_DIGEST = bytes(DIGEST_BYTES)
+DEAD_LEEWAY = 2
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class IngestQueue:
         self._keys = keys
         self._cap = part_of(settings.max_ingest_queue_size, settings)
         self._window_secs = settings.ingest_dedup_window_seconds
-        self._dead_max = part_of(settings.ingest_dlq_max_size, settings)
+        # Those above the setting go to files. Only a flood that nobody takes away in time loses its oldest.
+        self._dead_max = DEAD_LEEWAY * part_of(settings.ingest_dlq_max_size, settings)
         self._client = client
         self._enqueue = client.register_script(script_source("enqueue"))
         self._wait_replicas = settings.redis_wait_replicas

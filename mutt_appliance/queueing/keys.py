@@ -12,11 +12,14 @@
     mutt:retry:moog                   zset    alerts by the time (ms) of their next attempt
     mutt:rate_limit:moog              zset    requests that count for the rate limit, by the last time (µs)
                                               at which each may have arrived
+    mutt:circuit:moog                 hash    failed requests in a row, whether the circuit is open, when to probe
     mutt:dlq:ingest|alerter|moog      list    dead letters, new ones at the left
     mutt:replay:{queue}               hash    how far the replay of all dead letters of a queue is
     mutt:replay:{queue}:lock          string  held by the process that does it
     mutt:load:{dump}:{place}          list or zset, what mutt-ctl queues load has read so far
     mutt:loaded:{dump}                string  a dump that was loaded
+    mutt:replay:{queue}:auto          string  paces the replay that forwarders do by themselves, expires
+    mutt:dlq_archive:lock             string  held by the process that archives dead letters, expires
     mutt:traced                       list    deliveries of traced alerts (mutt-ctl send), new ones at the left
     mutt:config                       hash    dynamic settings that were changed: value and version
     mutt:changes                      channel what changed, for who keeps a copy: rules, config
@@ -37,7 +40,7 @@
 Scripts touch several keys at once, so on Redis Cluster all of them need one hash tag, which `shard_tag` puts
 in front of each. With REDIS_SHARDS=n all of this exists n times, each under a tag of its own. What is there
 once for the whole appliance lies in shard 0, which is therefore called home: config, changes, sessions and
-sign-ins, the rate limit, replays, the counts of accepted events, and mutt:shards.
+sign-ins, the rate limit, the circuit, replays, the counts of accepted events, and mutt:shards.
 """
 
 from __future__ import annotations
@@ -104,6 +107,8 @@ class KeySpace:
         self.config = tag + "mutt:config"
         self.changes = tag + "mutt:changes"
         self.shards = tag + "mutt:shards"
+        self.circuit = tag + "mutt:circuit:moog"
+        self.archive_lock = tag + "mutt:dlq_archive:lock"
         self._activity_prefix = tag + "mutt"
         self._session_prefix = tag + "mutt:session"
         self._signin_prefix = tag + "mutt:signin"
@@ -133,7 +138,7 @@ class KeySpace:
         return f"{self._activity_prefix}:slo:{component}:{outcome}"
 
     def replay(self, queue: str) -> str:
-        """Progress of the replay of a dead letter queue; with `:lock` who does it."""
+        """Progress of the replay of a dead letter queue; with `:lock` who does it, with `:auto` its pace."""
         return f"{self._activity_prefix}:replay:{queue}"
 
     def staged(self, dump: str, place: str) -> str:

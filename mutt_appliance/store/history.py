@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from psycopg2.extensions import connection as Connection  # noqa: N812
@@ -13,6 +13,11 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from mutt_appliance.store.editing import NotFoundError
 from mutt_appliance.store.queries import query
+
+SETTING: Final = "config"
+"""The entity of changes of dynamic settings."""
+DEAD_LETTERS: Final = "dead_letters"
+"""The entity of what people did with dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +70,19 @@ def one_change(conn: Connection, change_id: int) -> Change:
     if not found or found[0].id != change_id:
         raise NotFoundError(f"there is no change {change_id} in the history")
     return found[0]
+
+
+def note_setting(
+    conn: Connection, changed_by: str, action: str, name: str, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    """Note a change of a dynamic setting: {"value": …}, {} for its default."""
+    with conn.cursor() as cursor:
+        note(cursor, changed_by, action, SETTING, name, before, after)
+
+
+def note_letters(
+    conn: Connection, changed_by: str, action: str, queue: str, after: dict[str, Any] | None
+) -> None:
+    """Note what was done with dead letters of a queue."""
+    with conn.cursor() as cursor:
+        note(cursor, changed_by, action, DEAD_LETTERS, queue, None, after)

@@ -22,12 +22,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from mutt_appliance.config import Settings
+from mutt_appliance.config.dynamic import DYNAMIC, as_number
 from mutt_appliance.telemetry.state_metrics import HealthCollector, ProcessCollector
 
 LATENCY_BUCKETS_SECS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 FAULTS_OF_SENDERS = ("unauthorized", "invalid", "too_large", "incomplete")
 """Reasons of requests that MUTT rightly refuses (4xx): no unavailability of MUTT."""
-FAULTS_OF_OURS = ("queue_full", "redis", "overloaded", "draining", "internal")
+FAULTS_OF_OURS = ("queue_full", "redis", "replicas", "overloaded", "draining", "internal")
 LATENCY_BUCKETS_MS = (0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 15000)
 
 
@@ -97,6 +99,30 @@ class SecretsInUse:
 def secrets_in_use() -> SecretsInUse:
     """The one of this process, made when it is first needed: after `enable_pool_metrics`."""
     return SecretsInUse()
+
+
+class SettingsInForce:
+    """On every role's /metrics: the value of each dynamic setting, for each process that uses them."""
+
+    def __init__(self) -> None:
+        self._gauge = Gauge(
+            "mutt_setting",
+            "Dynamic setting in force in a process (pid: its role and number); of a choice its place, from 0",
+            ["name"],
+            multiprocess_mode="all",
+            registry=None,
+        )
+
+    def tell(self, settings: Settings) -> None:
+        """These are in force now."""
+        for name in DYNAMIC:
+            self._gauge.labels(name=name).set(as_number(name, settings))
+
+
+@cache
+def settings_in_force() -> SettingsInForce:
+    """The one of this process, made when it is first needed: after `enable_pool_metrics`."""
+    return SettingsInForce()
 
 
 class IngestorMetrics:
@@ -285,6 +311,29 @@ class ForwarderMetrics:
             "Alerts that the janitor gave back to the alert queue",
             registry=None,
         )
+        self.circuit_state = Gauge(
+            "mutt_moog_circuit_state",
+            "1 while the circuit is open: Moogsoft is away, and only probes go out",
+            multiprocess_mode="mostrecent",
+            registry=None,
+        )
+        self.circuit_opened = Counter(
+            "mutt_moog_circuit_opened_total", "Times that the circuit was opened", registry=None
+        )
+        self.probes = Counter(
+            "mutt_moog_probes_total",
+            "Probes of a Moogsoft that is away (answered|failed)",
+            ["result"],
+            registry=None,
+        )
+        self.replayed = Counter(
+            "mutt_moog_replayed_alerts_total",
+            "Dead letters with used up retries that were tried again because Moogsoft was well",
+            registry=None,
+        )
+        for result in ("answered", "failed"):
+            self.probes.labels(result=result)
+        self.circuit_state.set(0)
         self.requests.labels(status="success", reason="")
         for reason in ("connection", "timeout", "http_503"):
             self.requests.labels(status="fail", reason=reason)
@@ -360,6 +409,23 @@ class WebuiMetrics:
         self.requests.labels(endpoint="/", status="200")
         self.latency.labels(endpoint="/")
         self.db_latency.labels(operation="probe")
+
+
+class ArchiveMetrics:
+    """:8090/metrics, for the dead letters."""
+
+    def __init__(self, queues: Iterable[str]) -> None:
+        self.letters = Counter(
+            "mutt_dlq_archived_letters_total",
+            "Dead letters that were too many for their queue and went to a file",
+            ["queue"],
+            registry=None,
+        )
+        self.failures = Counter(
+            "mutt_dlq_archive_failures_total", "Times that they could not be written", registry=None
+        )
+        for queue in queues:
+            self.letters.labels(queue=queue)
 
 
 class TlsMetrics:

@@ -10,8 +10,7 @@ import uvloop
 from aiohttp import web
 
 from mutt_appliance.process import Child
-from mutt_appliance.queueing.client import RedisError, blocking_client
-from mutt_appliance.queueing.dynamic import LiveSettings
+from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.shards import AsyncShard
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
@@ -22,6 +21,7 @@ from mutt_appliance.tls.inventory import webui_door
 from mutt_appliance.tls.live import open_door
 from mutt_appliance.tls.watch import CertificateWatch
 from mutt_appliance.webui.api import OPERATIONS
+from mutt_appliance.webui.archiving import Archiving
 from mutt_appliance.webui.gauges import Gauges
 from mutt_appliance.webui.keyring import KeyRing
 from mutt_appliance.webui.operations import BODY_MAX_BYTES
@@ -70,12 +70,12 @@ async def _serve(child: Child) -> None:
         certificates.reload()
 
     child.bind_loop(asyncio.get_running_loop(), stopping.set, reload)
-    listening = blocking_client(child.settings, lambda: child.secrets, child.name)
-    live = LiveSettings(child.settings, listening, webui.stores.keys)
-    await asyncio.to_thread(live.start, child.stopping)
-    level = webui.tell_log_level(live)
     certificates.turn()
-    tasks = [asyncio.create_task(webui.watch_stores(live)), asyncio.create_task(webui.gauges.keep())]
+    tasks = [
+        asyncio.create_task(each)
+        for each in (webui.watch_stores(), webui.gauges.keep(), webui.archiving.watch())
+    ]
+    level = webui.tell_log_level()
     while not stopping.is_set():
         for task in tasks:
             if task.done():
@@ -84,15 +84,14 @@ async def _serve(child: Child) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
         certificates.turn()
-        if live.current.log_level != level:
-            level = webui.tell_log_level(live)
+        if webui.stores.live.current.log_level != level:
+            level = webui.tell_log_level()
         child.beat()
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
     await runner.cleanup()
     await webui.close()
-    listening.close()
 
 
 class Webui:
@@ -102,6 +101,7 @@ class Webui:
         self._child = child
         self.metrics = WebuiMetrics()
         self.stores = Stores(child, self.metrics)
+        self.archiving = Archiving(child, self.stores)
         self._use = KeyUse("webui_api_key", child.secrets)
         self._source_metrics = SourceMetrics()
         self.gauges = Gauges(self.stores, self.metrics)
@@ -130,13 +130,13 @@ class Webui:
         except (RedisError, OSError, TimeoutError):
             return None
 
-    async def watch_stores(self, live: LiveSettings) -> None:
+    async def watch_stores(self) -> None:
         """See how the stores are and tell the supervisor, for ever; a silent store holds up nothing but this."""
-        await self.probe()
+        await asyncio.gather(asyncio.to_thread(self.stores.live.start, self._child.stopping), self.probe())
         self._child.ready()
         while True:
             await self.tell()
-            self.tell_log_level(live)
+            self.tell_log_level()
             away = self.stores.database_trouble is not None
             await asyncio.sleep(PROBE_AWAY_SECS if away else PROBE_INTERVAL_SECS)
             await self.probe()
@@ -145,9 +145,9 @@ class Webui:
         """Report the pipeline to the supervisor, who has no Redis of its own, for systemd's status line."""
         self._child.report("pipeline", **summary(await self._state()))
 
-    def tell_log_level(self, live: LiveSettings) -> str:
+    def tell_log_level(self) -> str:
         """Report the level in force to the supervisor, for its own lines; also again, should one get lost."""
-        level = live.current.log_level
+        level = self.stores.live.current.log_level
         self._child.report("log_level", level=level)
         return level
 

@@ -13,11 +13,10 @@ import redis.asyncio
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from mutt_appliance.config import Settings
-from mutt_appliance.config.dynamic import effective
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.changes import Change, tell
-from mutt_appliance.queueing.client import RedisError
-from mutt_appliance.queueing.dynamic import Stored, all_stored, values_of
+from mutt_appliance.queueing.client import RedisError, blocking_client
+from mutt_appliance.queueing.dynamic import LiveSettings, Stored, all_stored
 from mutt_appliance.queueing.shards import async_shards, close_all, known_shards_async
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store.errors import StoreUnavailable
@@ -45,6 +44,8 @@ class Stores:
         self.shards = async_shards(child.settings, lambda: child.secrets, child.name)
         self.redis: redis.asyncio.Redis = self.shards.home.client
         self.keys = self.shards.home.keys
+        self._listening = blocking_client(child.settings, lambda: child.secrets, child.name)
+        self.live = LiveSettings(child.settings, self._listening, self.keys)
         self.database = Database(
             child.settings, child.secrets, f"mutt {child.name}", partial(secrets_in_use().tell, "db_pass")
         )
@@ -101,10 +102,8 @@ class Stores:
         return all_stored(answer)
 
     async def live_settings(self) -> Settings:
-        """The settings in force; those of the environment where the dynamic ones are off. Raises redis.RedisError."""
-        if not self.settings.dynamic_config_enabled:
-            return self.settings
-        return effective(self.settings, values_of(await self.stored_settings()))[0]
+        """The settings in force; those of the environment where the dynamic ones are off."""
+        return self.live.current
 
     async def look_for_shards(self) -> None:
         """Know of shards that are not in the configuration any more, too. Raises redis.RedisError."""
@@ -112,6 +111,9 @@ class Stores:
 
     async def tell(self, change: Change) -> None:
         """Say that something changed. Without Redis the others find out in their own time."""
+        if change == "config" and self.settings.dynamic_config_enabled:
+            # Whoever made the change, and asks again at once, is not to see the old value in force.
+            await asyncio.to_thread(self.live.refresh)
         try:
             await tell(self.redis, self.keys, change)
         except (RedisError, OSError) as error:
@@ -124,6 +126,7 @@ class Stores:
     async def close(self) -> None:
         """Close the connections."""
         await close_all(self.shards)
+        self._listening.close()
         self.database.close()
 
 

@@ -78,11 +78,11 @@ def test_a_full_queue_takes_all_or_nothing(
     assert put(settings, Intake([(digest("y"), b"c")], [])).duplicates == frozenset()
 
 
-def test_dead_letters_have_a_limit_and_the_newest_stay(
+def test_a_flood_of_dead_letters_that_nobody_archives_has_a_limit_and_the_newest_stay(
     make_settings: MakeSettings, client: redis.Redis, keys: KeySpace
 ) -> None:
-    put(make_settings(ingest_dlq_max_size=2), Intake([], [b"1", b"2", b"3"]))
-    assert client.lrange(keys.ingest_dead, 0, -1) == [b"3", b"2"]
+    put(make_settings(ingest_dlq_max_size=2), Intake([], [b"1", b"2", b"3", b"4", b"5"]))
+    assert client.lrange(keys.ingest_dead, 0, -1) == [b"5", b"4", b"3", b"2"]
 
 
 def test_a_dead_letter_keeps_json_as_json_and_anything_else_as_text() -> None:

@@ -74,7 +74,11 @@ def test_metrics_and_health_need_no_key(url: str, settings: Settings) -> None:
     )
     health = requests.get(url + "/health", timeout=10)
     assert health.status_code == 200
-    assert set(health.json()["processes"]["webui:0"]["components"]) == {"redis", "database"}
+    assert set(health.json()["processes"]["webui:0"]["components"]) == {
+        "redis",
+        "database",
+        "dlq_archive",
+    }
 
 
 def test_health_tells_that_the_database_is_away(url: str, stores: Stores) -> None:

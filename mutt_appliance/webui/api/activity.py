@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from pydantic import Field
 
+from mutt_appliance.queueing.circuit import read_circuit_async
 from mutt_appliance.rules.patterns import fold
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.telemetry.health import pool_health, troubles_of
 from mutt_appliance.webui.access import Role
 from mutt_appliance.webui.activity import Pattern
-from mutt_appliance.webui.api.fields import Strict
+from mutt_appliance.webui.api.fields import Strict, Time
 from mutt_appliance.webui.operations import Call, Reply, operation
 from mutt_appliance.webui.proposals import proposal
 from mutt_appliance.webui.rule_book import winner
@@ -47,6 +49,15 @@ class Limiter(Strict):
     limit: int
     period_seconds: float
     used: int
+
+
+class CircuitNow(Strict):
+    """The circuit to Moogsoft; open: an outage lasts, and only probes go out."""
+
+    state: Literal["closed", "open"]
+    since: Time | None = Field(description="When it was opened")
+    reason: str = Field(description="Why the last request failed, empty if it did not")
+    failures: int = Field(description="Failed requests in a row")
 
 
 class TopRule(Strict):
@@ -105,6 +116,7 @@ class Activity(Strict):
     queues: Depths
     dead_letters: DeadDepths
     limiter: Limiter
+    circuit: CircuitNow
     forwarded_per_second: float = Field(description="Requests to Moogsoft that ended in the limiter's window")
     top_rules: list[TopRule]
     top_hosts: list[TopHost]
@@ -179,6 +191,7 @@ async def read_activity(stores: Stores) -> dict[str, Any]:
     return {
         **depths,
         "limiter": {"limit": limit, "period_seconds": period, "used": used},
+        "circuit": await _circuit(stores),
         "forwarded_per_second": round(ended / period, 2),
         "top_rules": [
             {
@@ -204,6 +217,16 @@ async def read_unhandled(stores: Stores, most: int) -> list[dict[str, Any]]:
     rules = await stores.rule_book.current()
     left = [each for each in patterns if each.sample is None or winner(rules, each.sample) is None]
     return [_unhandled(each) for each in left[:most]]
+
+
+async def _circuit(stores: Stores) -> dict[str, Any]:
+    state = await read_circuit_async(stores.redis, stores.keys)
+    return {
+        "state": "open" if state.open else "closed",
+        "since": datetime.fromtimestamp(state.opened_at / 1000, UTC) if state.open else None,
+        "reason": state.reason,
+        "failures": state.failures,
+    }
 
 
 def _unhandled(pattern: Pattern) -> dict[str, Any]:

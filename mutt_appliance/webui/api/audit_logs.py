@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from mutt_appliance.store.audit_pages import AuditEntry, AuditFilter, Place, audit_page
 from mutt_appliance.webui.access import Role
-from mutt_appliance.webui.api.fields import Name, Number, Strict, Text, Time
+from mutt_appliance.webui.api.fields import Moment, Name, Number, Strict, Text, Time
 from mutt_appliance.webui.api.rules import Handling
 from mutt_appliance.webui.operations import Call, Reply, operation
 from mutt_appliance.webui.problems import FieldFault, invalid
@@ -20,14 +20,6 @@ TAG = "Audit log"
 LIMIT_MAX = 200
 # To skip a row costs as much as to read it; who goes further follows the cursor.
 SKIPPED_MAX = 20_000
-
-
-def _aware(value: datetime) -> datetime:
-    """UTC where no zone is given."""
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
-
-
-Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
 class AuditSelection(Strict):

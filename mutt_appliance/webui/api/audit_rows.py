@@ -21,8 +21,8 @@ from mutt_appliance.store.audit_pages import (
 )
 from mutt_appliance.store.csv_tables import write_table
 from mutt_appliance.webui.access import Role
-from mutt_appliance.webui.api.audit_logs import TAG, AuditRow, AuditSelection, Moment, page_of, place_of
-from mutt_appliance.webui.api.fields import Name, Strict, Text
+from mutt_appliance.webui.api.audit_logs import TAG, AuditRow, AuditSelection, page_of, place_of
+from mutt_appliance.webui.api.fields import Moment, Name, Strict, Text
 from mutt_appliance.webui.api.rules_files import MEDIA
 from mutt_appliance.webui.operations import Call, Download, Reply, operation
 from mutt_appliance.webui.problems import FieldFault, invalid

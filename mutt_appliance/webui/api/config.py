@@ -7,23 +7,19 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Literal
 
-from psycopg2.extensions import connection as Connection  # noqa: N812
 from pydantic import Field
 
-from mutt_appliance.config.dynamic import DYNAMIC, Described, DynamicError, describe, effective, parse
-from mutt_appliance.queueing.dynamic import NO_VALUE, Stored, change, values_of
+from mutt_appliance.config.dynamic import DYNAMIC, Described, DynamicError, checked, describe
+from mutt_appliance.queueing.dynamic import NO_VALUE, Stored, change_noted, values_of
 from mutt_appliance.store.editing import NotFoundError, VersionError
-from mutt_appliance.store.history import changes, note, one_change
-from mutt_appliance.telemetry.logs import get_logger
+from mutt_appliance.store.history import SETTING, changes, note_setting, one_change
 from mutt_appliance.webui.access import Role
 from mutt_appliance.webui.api.fields import Name, Strict
 from mutt_appliance.webui.api.history import LARGEST_ID, History, PageOfHistory
 from mutt_appliance.webui.operations import Call, Reply, operation
 from mutt_appliance.webui.problems import FieldFault, Problem, invalid
 
-log = get_logger("webui.config")
 TAG = "Configuration"
-ENTITY = "config"
 Value = int | float | str
 
 
@@ -92,7 +88,7 @@ async def list_settings(call: Call) -> Reply:
 async def list_config_history(call: Call) -> Reply:
     """List changes of dynamic settings, the newest first."""
     query: ConfigHistoryQuery = call.query
-    found = await call.stores.run(changes, ENTITY, query.key, query.before, query.limit)
+    found = await call.stores.run(changes, SETTING, query.key, query.before, query.limit)
     return Reply({"items": [asdict(each) for each in found]})
 
 
@@ -109,7 +105,7 @@ async def list_config_history(call: Call) -> Reply:
 async def revert_setting(call: Call) -> Reply:
     """Put a setting back to what it was before a change."""
     entry = await call.stores.run(one_change, call.path.id)
-    if entry.entity != ENTITY:
+    if entry.entity != SETTING:
         raise NotFoundError(f"change {entry.id} is none of a setting")
     before = (entry.before or {}).get("value", NO_VALUE)
     return await _store(call, entry.entity_id, before, "revert")
@@ -193,30 +189,19 @@ async def _store(call: Call, name: str, value: Any, action: str) -> Reply:
         )
     stored = await stores.stored_settings()
     if value is not NO_VALUE:
-        value = _checked(call, name, value, stored)
-    answer = await change(stores.redis, stores.keys, name, value, call.if_version)
+        try:
+            value = checked(stores.settings, name, value, values_of(stored))
+        except DynamicError as error:
+            raise _wrong(str(error)) from error
+
+    async def noted(before: Stored, after: Stored) -> None:
+        await stores.run(note_setting, call.person.name, action, name, before.document, after.document)
+
+    answer = await change_noted(stores.redis, stores.keys, name, value, call.if_version, noted)
     if answer is None:
         raise VersionError((await stores.stored_settings()).get(name, Stored()).version)
-    before, after = answer
-    try:
-        await stores.run(_note, call.person.name, action, name, _state(before), _state(after))
-    except Exception:
-        undone = await change(stores.redis, stores.keys, name, before.value, after.version)
-        log.error("a setting could not be noted in the history", setting=name, taken_back=undone is not None)
-        raise
+    after = answer[1]
     return Reply(_document(call, describe(name), {**stored, name: after}), version=after.version)
-
-
-def _checked(call: Call, name: str, value: Any, stored: Mapping[str, Stored]) -> Any:
-    """`value` in its type, if it goes with the others; raises Problem 422."""
-    try:
-        parsed = parse(name, value)
-    except DynamicError as error:
-        raise _wrong(f"{str(value)[:80]!r}: {error}") from error
-    _, faults = effective(call.stores.settings, {**values_of(stored), name: parsed})
-    if name in faults:
-        raise _wrong(f"{parsed!r}: {faults[name]}")
-    return parsed
 
 
 def _wrong(message: str) -> Problem:
@@ -233,14 +218,3 @@ def _document(call: Call, described: Described, stored: Mapping[str, Stored]) ->
         "changed": mine.changed,
         "version": mine.version,
     }
-
-
-def _state(stored: Stored) -> dict[str, Any]:
-    return {"value": stored.value} if stored.changed else {}
-
-
-def _note(
-    conn: Connection, changed_by: str, action: str, name: str, before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    with conn.cursor() as cursor:
-        note(cursor, changed_by, action, ENTITY, name, before, after)

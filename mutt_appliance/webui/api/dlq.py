@@ -17,13 +17,15 @@ from mutt_appliance.queueing.dead_letters import (
     NotReplayableError,
     QueueName,
     Sweep,
-    goes_to,
+    described,
     replayed,
 )
+from mutt_appliance.queueing.replays import RATE_LEAST, progress
 from mutt_appliance.store.editing import NotFoundError
+from mutt_appliance.store.history import note_letters
 from mutt_appliance.webui import replays
 from mutt_appliance.webui.access import Role
-from mutt_appliance.webui.api.fields import Name, Strict, Text
+from mutt_appliance.webui.api.fields import Moment, Name, Strict, Text
 from mutt_appliance.webui.operations import Call, Reply, operation
 from mutt_appliance.webui.problems import FieldFault, Problem, invalid
 
@@ -52,6 +54,8 @@ class LetterSelection(Strict):
     reason: Text | None = Field(None, description="Part of the reason, in any case")
     hostname: Name | None = None
     q: Text | None = Field(None, description="Part of the payload, in any case")
+    since: Moment | None = Field(None, description="Failed then or later; ISO 8601, UTC without a zone")
+    until: Moment | None = Field(None, description="Failed before then; ISO 8601, UTC without a zone")
 
 
 class LetterQuery(LetterSelection):
@@ -59,6 +63,14 @@ class LetterQuery(LetterSelection):
 
     offset: int = Field(0, ge=0, le=10_000_000)
     limit: int = Field(50, ge=1, le=200)
+
+
+class ReplaySelection(LetterSelection):
+    """Which letters, and how fast."""
+
+    rate: float | None = Field(
+        None, ge=RATE_LEAST, le=100_000, description="Letters a second; without it as fast as it goes"
+    )
 
 
 class ReplayIn(Strict):
@@ -162,7 +174,7 @@ async def list_letters(call: Call) -> Reply:
                 if query.offset <= matching < query.offset + query.limit:
                     page.append(letter)
                 matching += 1
-    items = [_document(letters.queue, letter) for letter in page]
+    items = [described(letters.queue, letter) for letter in page]
     return Reply({"depth": depth, "matching": matching, "items": items})
 
 
@@ -190,7 +202,7 @@ async def discard_letters(call: Call) -> Reply:
 )
 async def get_replay(call: Call) -> Reply:
     """See how far the replay of a queue is."""
-    return Reply(await replays.progress(call.stores, call.path.queue))
+    return Reply(await progress(call.stores.shards.home, call.path.queue))
 
 
 @operation(
@@ -199,7 +211,7 @@ async def get_replay(call: Call) -> Reply:
     tag=TAG,
     role=Role.OPERATOR,
     path_model=QueuePath,
-    body=LetterSelection,
+    body=ReplaySelection,
     answer=ReplayProgress,
     status=HTTPStatus.ACCEPTED,
     problems=(HTTPStatus.CONFLICT,),
@@ -207,9 +219,9 @@ async def get_replay(call: Call) -> Reply:
 async def replay_letters(call: Call) -> Reply:
     """Replay all dead letters that the filter means, the oldest first, in the background."""
     queue = call.path.queue
-    if not await replays.begin(call.stores, queue, _filter(call.body), call.person.name):
+    if not await replays.begin(call.stores, queue, _filter(call.body), call.person.name, call.body.rate):
         raise Problem(HTTPStatus.CONFLICT, f"{queue}: a replay is under way: wait until it is done")
-    return Reply(await replays.progress(call.stores, queue), HTTPStatus.ACCEPTED)
+    return Reply(await progress(call.stores.shards.home, queue), HTTPStatus.ACCEPTED)
 
 
 @operation(
@@ -224,7 +236,7 @@ async def replay_letters(call: Call) -> Reply:
 async def get_letter(call: Call) -> Reply:
     """Get one dead letter."""
     letters = _letters(call)
-    return Reply(_document(letters.queue, await _found(letters, call.path.id)))
+    return Reply(described(letters.queue, await _found(letters, call.path.id)))
 
 
 @operation(
@@ -288,7 +300,7 @@ def _letters(call: Call) -> DeadLetters:
 
 
 def _filter(selection: LetterSelection) -> LetterFilter:
-    return LetterFilter(selection.reason, selection.hostname, selection.q)
+    return LetterFilter(selection.reason, selection.hostname, selection.q, selection.since, selection.until)
 
 
 async def _found(letters: DeadLetters, letter_id: str) -> Letter:
@@ -319,18 +331,5 @@ async def _summary(call: Call, queue: QueueName) -> dict[str, Any]:
     }
 
 
-def _document(queue: QueueName, letter: Letter) -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "reason": letter.reason,
-        "failed_at": letter.failed_at,
-        "attempts": letter.attempts,
-        "source": letter.source,
-        "hostname": letter.hostname,
-        "goes_to": goes_to(queue, letter),
-        "payload": letter.payload,
-    }
-
-
 async def _note(call: Call, action: str, after: dict[str, Any]) -> None:
-    await call.stores.run(replays.note_action, call.person.name, action, call.path.queue, after)
+    await call.stores.run(note_letters, call.person.name, action, call.path.queue, after)

@@ -25,7 +25,7 @@ from mutt_appliance.webui.problems import FieldFault, Problem, invalid
 
 HOME = "/dead-letters"
 PAGE_ROWS: Final = 50
-FILTERS: Final = ("reason", "hostname", "q")
+FILTERS: Final = ("reason", "hostname", "q", "since", "until")
 
 
 @page("GET", HOME)
@@ -69,6 +69,7 @@ async def ask_replay_all(visit: Visit) -> web.Response:
         "Replay {count} dead letters of {queue}?",
         "Events are matched again, alerts go to Moogsoft at its rate limit. What cannot go on as it is stays here.",
         "Replay",
+        number=("rate", "Letters a second (empty: as fast as it goes)"),
     )
 
 
@@ -76,7 +77,9 @@ async def ask_replay_all(visit: Visit) -> web.Response:
 async def replay_all(visit: Visit) -> web.Response:
     """Begin, in the background."""
     queue = visit.path["queue"]
-    await visit.ask(replay_letters, path={"queue": queue}, body=_wanted(visit.form))
+    rate = visit.form.get("rate")
+    body = {**_wanted(visit.form), **({"rate": rate} if rate else {})}
+    await visit.ask(replay_letters, path={"queue": queue}, body=body)
     return await visit.go(f"{HOME}/{queue}/replay")
 
 
@@ -158,11 +161,13 @@ def _payload(text: str) -> Any:
         raise invalid([FieldFault(field="body.payload", message=f"is not JSON: {error}")]) from error
 
 
-async def _ask_all(visit: Visit, question: str, detail: str, button: str) -> web.Response:
+async def _ask_all(
+    visit: Visit, question: str, detail: str, button: str, number: tuple[str, str] | None = None
+) -> web.Response:
     queue, wanted = visit.path["queue"], _wanted(visit.query)
     listed = await visit.ask(list_letters, path={"queue": queue}, query={**wanted, "limit": "1"})
     words = question.format(count=listed["matching"], queue=queue)
-    return visit.confirm(words, detail=detail, button=button, back=f"{HOME}/{queue}", **wanted)
+    return visit.confirm(words, detail=detail, button=button, back=f"{HOME}/{queue}", number=number, **wanted)
 
 
 async def _show(visit: Visit, problem: Problem | None = None, typed: str | None = None) -> web.Response:

@@ -91,11 +91,27 @@ class Visit:
         return web.Response(status=HTTPStatus.SEE_OTHER.value, headers={"Location": path})
 
     def confirm(
-        self, question: str, *, detail: str = "", button: str, back: str, **fields: str
+        self,
+        question: str,
+        *,
+        detail: str = "",
+        button: str,
+        back: str,
+        number: tuple[str, str] | None = None,
+        **fields: str,
     ) -> web.Response:
-        """Ask before something that cannot be undone; yes posts `fields` to the same address."""
+        """Ask before something that cannot be undone; yes posts `fields` to the same address.
+
+        `number` is the name and the label of a number that may be given as well.
+        """
         return self.show(
-            "confirm.html", question=question, detail=detail, button=button, back=back, fields=fields
+            "confirm.html",
+            question=question,
+            detail=detail,
+            button=button,
+            back=back,
+            number=number,
+            fields=fields,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -129,3 +130,32 @@ def test_a_viewer_looks_and_touches_nothing(api: Api, client: redis.Redis, keys:
     assert viewer("DELETE", "/dlq/moog").status_code == 403
     assert viewer("POST", "/dlq/moog/replay", {}).status_code == 403
     assert client.llen(keys.alerts.dead) == 1
+
+
+def test_letters_are_found_by_the_time_they_failed(
+    api: Api, client: redis.Redis, keys: KeySpace, history: Any
+) -> None:
+    for hour in (10, 11, 12):
+        alert = json.dumps({"alert_id": f"a{hour}", "hostname": "r1"})
+        client.lpush(
+            keys.alerts.dead, dead_letter(alert, "http_503", 6, "moog", f"2026-11-24T{hour}:00:00.000000Z")
+        )
+    client.lpush(keys.alerts.dead, b"none of ours")
+    found = api("GET", "/dlq/moog?since=2026-11-24T11:00&until=2026-11-24T13:00:00%2B01:00").json()
+    assert [each["payload"]["alert_id"] for each in found["items"]] == ["a11"]
+    assert api("GET", "/dlq/moog?since=yesterday").status_code == 422
+    body = {"since": "2026-11-24T11:30:00Z", "rate": 5}
+    assert api("POST", "/dlq/moog/replay", body).status_code == 202
+    wait_until(lambda: api("GET", "/dlq/moog/replay").json()["state"] == "done", message="the replay is done")
+    assert client.llen(keys.alert_queue) == 1
+    assert history()[-1] == ("administrator", "replay", "dead_letters", "moog")
+    assert api("POST", "/dlq/moog/replay", {"rate": 0}).status_code == 422
+
+
+def test_a_replay_goes_no_faster_than_it_is_told(api: Api, client: redis.Redis, keys: KeySpace) -> None:
+    undelivered(client, keys, *(f"a{n}" for n in range(30)))
+    began = time.monotonic()
+    assert api("POST", "/dlq/moog/replay", {"rate": 20}).status_code == 202
+    wait_until(lambda: api("GET", "/dlq/moog/replay").json()["state"] == "done", message="the replay is done")
+    assert 1.4 < time.monotonic() - began < 5
+    assert client.llen(keys.alert_queue) == 30

@@ -1,0 +1,10 @@
+-- May the caller send the next probe? One may in each interval.
+-- KEYS  1 circuit
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local due = redis.call('HGET', KEYS[1], 'probe_at')
+if not due or redis.call('HEXISTS', KEYS[1], 'opened_at') == 0 or now < tonumber(due) then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'probe_at', string.format('%.0f', now + redis.call('HGET', KEYS[1], 'interval')))
+return 1
