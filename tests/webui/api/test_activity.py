@@ -121,3 +121,21 @@ def test_without_the_database_the_activity_tells_what_redis_knows(
         assert found.json()["top_rules"] == [{"rule_id": 5, "match": "", "hits_24h": 2}]
     finally:
         stores.postgres.start()
+
+
+def test_an_outage_of_moogsoft_is_shown_with_its_beginning_and_reason(
+    api: Api, client: redis.Redis, keys: KeySpace
+) -> None:
+    assert api("GET", "/activity").json()["circuit"] == {
+        "state": "closed",
+        "since": None,
+        "reason": "",
+        "failures": 0,
+    }
+    client.hset(
+        keys.circuit,
+        mapping={"opened_at": "1764072000000", "failures": "7", "reason": "http_503", "backlog": "1"},
+    )
+    shown = api("GET", "/activity").json()["circuit"]
+    assert (shown["state"], shown["reason"], shown["failures"]) == ("open", "http_503", 7)
+    assert shown["since"].startswith("2025-11-25T12:00:00")
