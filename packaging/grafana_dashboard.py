@@ -355,6 +355,18 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
                 [(f"min by (appliance) (mutt_audit_partitions_ahead{{{HOST}}})", "{{appliance}}")],
             ),
             Panel(
+                "Circuit to Moogsoft",
+                "1: open, Moogsoft is away and only probes go out; and the probes a minute",
+                "short",
+                [
+                    (f"max by (appliance) (mutt_moog_circuit_state{{{HOST}}})", "{{appliance}}: open"),
+                    (
+                        f"sum by (appliance, result) (rate(mutt_moog_probes_total{{{HOST}}}[$__rate_interval])) * 60",
+                        "{{appliance}}: probes {{result}}",
+                    ),
+                ],
+            ),
+            Panel(
                 "Free disk",
                 "Share of the disks of MUTT_DATA_DIR and AUDIT_ARCHIVE_DIR that is free",
                 "percentunit",

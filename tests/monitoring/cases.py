@@ -210,6 +210,11 @@ CASES: Mapping[str, Case] = {
             of("mutt_component_up", process="forwarder:0", component="lease"): always(0),
         },
     ),
+    "MUTTDeadLettersNotArchived": Case(
+        {of("mutt_dlq_archive_failures_total"): growing(1)},
+        {of("mutt_dlq_archive_failures_total"): FLAT},
+        APPLIANCE,
+    ),
     "MUTTAlertsRetried": Case(
         {of("mutt_moog_retry_depth"): always(101)}, {of("mutt_moog_retry_depth"): always(100)}, APPLIANCE
     ),
