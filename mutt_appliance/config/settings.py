@@ -141,8 +141,8 @@ class Settings(BaseModel):
     )
     disk_warn_free_percent: float = setting(
         10.0,
-        "Below this share of free space (percent) of MUTT_DATA_DIR or AUDIT_ARCHIVE_DIR there is a warning; 0 turns "
-        "it off",
+        "Below this share of free space (percent) of MUTT_DATA_DIR, AUDIT_ARCHIVE_DIR or DLQ_ARCHIVE_DIR there is a "
+        "warning; 0 turns it off",
         "appliance",
         "percent",
         ge=0,

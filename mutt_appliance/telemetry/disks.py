@@ -32,10 +32,12 @@ class Space:
 
 
 def kept_folders(settings: Settings) -> dict[str, Path]:
-    """Folders with data of the appliance on this machine: "data" of the embedded stores, "archive"."""
+    """Folders with data of the appliance on this machine: "data" of the embedded stores, "archive", "dead letters"."""
     folders = {"data": settings.mutt_data_dir} if settings.embedded else {}
     if settings.audit_archive_dir is not None:
         folders["archive"] = settings.audit_archive_dir
+    if not any(settings.dead_letter_archive.is_relative_to(folder) for folder in folders.values()):
+        folders["dead letters"] = settings.dead_letter_archive
     return folders
 
 

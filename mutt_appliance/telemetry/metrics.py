@@ -470,7 +470,19 @@ class SourceMetrics:
     """:8090/metrics, for the source of secrets."""
 
     def __init__(self) -> None:
-        self.vault_up = Gauge(
+        self.version = Gauge(
+            "mutt_secrets_version",
+            "Version in Vault of the secrets in use, 0 for another source",
+            multiprocess_mode="max",
+            registry=None,
+        )
+
+
+class VaultMetrics:
+    """:8090/metrics, where Vault is that source; to be made only then: of a Vault that is not used nothing is told."""
+
+    def __init__(self) -> None:
+        self.up = Gauge(
             "mutt_vault_up",
             "1 when Vault gave the secrets at the last look",
             multiprocess_mode="max",
@@ -479,12 +491,6 @@ class SourceMetrics:
         self.token_ttl = Gauge(
             "mutt_vault_token_ttl_seconds",
             "What is left of the Vault token",
-            multiprocess_mode="max",
-            registry=None,
-        )
-        self.version = Gauge(
-            "mutt_secrets_version",
-            "Version in Vault of the secrets in use, 0 for another source",
             multiprocess_mode="max",
             registry=None,
         )

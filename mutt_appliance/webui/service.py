@@ -14,7 +14,7 @@ from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.shards import AsyncShard
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
-from mutt_appliance.telemetry.metrics import SourceMetrics, TlsMetrics, WebuiMetrics
+from mutt_appliance.telemetry.metrics import SourceMetrics, TlsMetrics, VaultMetrics, WebuiMetrics
 from mutt_appliance.telemetry.secret_use import KeyUse
 from mutt_appliance.telemetry.source_health import source_health
 from mutt_appliance.tls.inventory import webui_door
@@ -104,6 +104,7 @@ class Webui:
         self.archiving = Archiving(child, self.stores)
         self._use = KeyUse("webui_api_key", child.secrets)
         self._source_metrics = SourceMetrics()
+        self._vault_metrics: VaultMetrics | None = None
         self.gauges = Gauges(self.stores, self.metrics)
         self.keyring = KeyRing(child, self.stores, self._use)
         self.sessions = Sessions(self.stores, self.keyring)
@@ -180,8 +181,9 @@ class Webui:
         self._note("secrets", told.ok, told.detail)
         self._source_metrics.version.set(told.version)
         if told.kind == "vault":
-            self._source_metrics.vault_up.set(1 if told.ok else 0)
-            self._source_metrics.token_ttl.set(max(0.0, told.token_ends_at - time.time()))
+            self._vault_metrics = self._vault_metrics or VaultMetrics()
+            self._vault_metrics.up.set(1 if told.ok else 0)
+            self._vault_metrics.token_ttl.set(max(0.0, told.token_ends_at - time.time()))
 
     def reload(self) -> None:
         """SIGHUP: secrets may be new. The ring of keys looks at them each time."""

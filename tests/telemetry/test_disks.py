@@ -24,7 +24,9 @@ def test_folders_with_data_on_this_machine_are_looked_at(tmp_path: Path) -> None
     archive = tmp_path / "archive"
     assert kept_folders(settings(tmp_path)) == {"data": tmp_path / "data"}
     external = settings(tmp_path, db_host="db", audit_archive_dir=archive)
-    assert kept_folders(external) == {"archive": archive}
+    assert kept_folders(external) == {"archive": archive, "dead letters": tmp_path / "data" / "dlq-archive"}
+    elsewhere = settings(tmp_path, dlq_archive_dir=tmp_path / "letters")
+    assert kept_folders(elsewhere) == {"data": tmp_path / "data", "dead letters": tmp_path / "letters"}
 
 
 def test_a_folder_that_is_not_there_yet_is_on_the_disk_of_its_parent(tmp_path: Path) -> None:
