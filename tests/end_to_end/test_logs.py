@@ -126,7 +126,7 @@ def test_under_the_journal_each_line_has_the_priority_of_its_level_and_the_log_f
 
 
 def test_a_storm_of_failures_is_a_few_lines(start_line: Callable[..., Line]) -> None:
-    line = start_line(LOG_REPEAT_LIMIT="3", MOOG_RETRY_BASE_DELAY="60")
+    line = start_line(LOG_REPEAT_LIMIT="3", MOOG_RETRY_BASE_DELAY="60", MOOG_CIRCUIT_FAILURES="0")
     line.moogsoft.answer = lambda _: Answer(503)
     line.post([event() for _ in range(200)])
     wait_until(lambda: len(line.moogsoft.answered) >= 200, 20, "200 attempts")

@@ -67,7 +67,12 @@ def deployed() -> Iterator[Field]:
     needles = {name: random_source.token_hex(16) for name in (*SECRET_NAMES, *WRONG_NAMES)}
     with ExitStack() as stack:
         values = {name: needles[name] for name in SECRET_NAMES}
-        on = deploy(stack, values, ttl_secs=3, env={"LOG_LEVEL": "DEBUG", "MOOG_RETRY_BASE_DELAY": "0.1"})
+        on = deploy(
+            stack,
+            values,
+            ttl_secs=3,
+            env={"LOG_LEVEL": "DEBUG", "MOOG_RETRY_BASE_DELAY": "0.1", "MOOG_CIRCUIT_FAILURES": "0"},
+        )
         secret_id = Path(on.appliance.env["VAULT_SECRET_ID_FILE"]).read_text().strip()
         yield Field(on, {**needles, "SECRET_ID": secret_id.removeprefix("secret-id-")})
 
