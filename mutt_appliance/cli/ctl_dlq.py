@@ -22,6 +22,7 @@ from mutt_appliance.cli.database import database_of
 from mutt_appliance.cli.moments import Moment
 from mutt_appliance.config import Settings
 from mutt_appliance.events.admission import Limits
+from mutt_appliance.events.visible import visible
 from mutt_appliance.queueing.dead_letters import (
     CHUNK,
     QUEUES,
@@ -123,7 +124,7 @@ def list_letters(
         return
     for letter in found:
         failed_at, host = (letter.failed_at or "-")[:19], letter.hostname or "-"
-        click.echo(f"{letter.id[:12]}  {failed_at:<19}  {host:<20}  {letter.reason[:100]}")
+        click.echo(visible(f"{letter.id[:12]}  {failed_at:<19}  {host:<20}  {letter.reason[:100]}"))
     click.echo(f"{len(found)} of {matching} shown, {depth} in the queue", err=True)
 
 
@@ -143,7 +144,7 @@ def show(context: click.Context, queue: QueueName, letter: str, as_json: bool, e
         return
     for name, value in document.items():
         shown = json.dumps(value, indent=2, ensure_ascii=False) if name == "payload" else value
-        click.echo(f"{name}: {'-' if shown is None else shown}")
+        click.echo(visible(f"{name}: {'-' if shown is None else shown}"))
 
 
 @command.command()
@@ -338,7 +339,7 @@ def _summary(settings: Settings, secrets: Secrets, *, as_json: bool) -> None:
     for each in queues:
         click.echo(f"{each['depth']:>8} {each['queue']}")
         for reason in each["reasons"]:
-            click.echo(f"{'':9}{reason['count']:>8} {reason['reason'][:120]}")
+            click.echo(visible(f"{'':9}{reason['count']:>8} {reason['reason'][:120]}"))
 
 
 def _filter(

@@ -21,12 +21,23 @@ OWN_MODE = 0o750
 PRIVATE_MODE = 0o700
 
 
-def make_runtime_folders(settings: Settings, roles: Iterable[str]) -> None:
-    """The runtime folder with one for logs, and empty ones for health and metrics; raises ConfigError."""
+def make_runtime_folder(settings: Settings) -> None:
+    """The runtime folder with one for logs; raises ConfigError."""
     runtime = settings.mutt_runtime_dir
     try:
         make_folder(runtime, PUBLIC_MODE)
         make_folder(runtime / LOG_FOLDER, OWN_MODE)
+    except OSError as error:
+        raise _unusable("MUTT_RUNTIME_DIR", runtime, error) from error
+
+
+def make_telemetry_folders(settings: Settings, roles: Iterable[str]) -> None:
+    """Empty folders for health and metrics; raises ConfigError.
+
+    Only for who holds the pid file's lock: what is in them may belong to an appliance that runs.
+    """
+    runtime = settings.mutt_runtime_dir
+    try:
         for folder in (health_folder(runtime), *(metrics_folder(runtime, role) for role in roles)):
             make_folder(folder, OWN_MODE)
             for leftover in folder.iterdir():

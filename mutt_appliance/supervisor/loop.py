@@ -22,7 +22,7 @@ from mutt_appliance.secrets import Secrets
 from mutt_appliance.secrets.source import Source
 from mutt_appliance.supervisor.activation import Activated
 from mutt_appliance.supervisor.embedded import embedded_members
-from mutt_appliance.supervisor.folders import make_data_folder, make_runtime_folders
+from mutt_appliance.supervisor.folders import make_data_folder, make_runtime_folder, make_telemetry_folders
 from mutt_appliance.supervisor.log_file import log_of
 from mutt_appliance.supervisor.members import Member
 from mutt_appliance.supervisor.notify import Notifier
@@ -94,13 +94,14 @@ class Supervisor:
         self._started_at = time.monotonic()
         self.started_at = time.time()
         self._drain_notice_at = 0.0
-        make_runtime_folders(settings, [pool.role for pool in pools])
+        make_runtime_folder(settings)
         self._locks = [PidFile(settings.mutt_runtime_dir, "MUTT_RUNTIME_DIR")]
         if settings.embedded:
             make_data_folder(settings)
             self._locks.append(PidFile(settings.mutt_data_dir, "MUTT_DATA_DIR"))
         for lock in self._locks:
             lock.acquire()
+        make_telemetry_folders(settings, [pool.role for pool in pools])
         self._wakeup, self._wakeup_writer = socket.socketpair()
         self._wakeup.setblocking(False)
         self._wakeup_writer.setblocking(False)

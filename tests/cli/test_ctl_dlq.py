@@ -70,6 +70,16 @@ def test_letters_are_listed_by_what_is_asked_for(ctl: Ctl, client: redis.Redis, 
     assert ctl("dlq", "list", "moog", "--since", "yesterday", code=2)
 
 
+def test_text_of_a_device_does_not_steer_the_terminal(ctl: Ctl, client: redis.Redis, keys: KeySpace) -> None:
+    fill(client, keys, letter(1, "title \x1b]0;mine\x07", "r1\x1b[2J\x9b2J\u202e"))
+    outputs = [ctl("dlq", "list").stdout, ctl("dlq", "list", "moog").stdout]
+    (one,) = json.loads(ctl("dlq", "list", "moog", "--json").stdout)["items"]
+    outputs.append(ctl("dlq", "show", "moog", one["id"]).stdout)
+    for output in outputs:
+        assert "\u241b" in output
+        assert not set(output) & set("\x1b\x07\x9b\u202e")
+
+
 def test_one_is_shown_by_the_beginning_of_its_name(ctl: Ctl, client: redis.Redis, keys: KeySpace) -> None:
     fill(client, keys, letter(1))
     (one,) = json.loads(ctl("dlq", "list", "moog", "--json").stdout)["items"]

@@ -12,7 +12,8 @@ from mutt_appliance.config import ConfigError, Settings
 from mutt_appliance.supervisor.folders import (
     hold,
     make_private_folder,
-    make_runtime_folders,
+    make_runtime_folder,
+    make_telemetry_folders,
 )
 from mutt_appliance.supervisor.pidfile import PidFile, running_pid
 from mutt_appliance.supervisor.programs import ProgramError, run_as
@@ -21,11 +22,11 @@ from tests.support.waiting import wait_until
 
 def test_health_and_metrics_of_the_run_before_are_gone(tmp_path: Path) -> None:
     settings = Settings(mutt_runtime_dir=tmp_path / "run")
-    make_runtime_folders(settings, ["alerter"])
+    make_telemetry_folders(settings, ["alerter"])
     left = [tmp_path / "run/health/alerter-3.json", tmp_path / "run/metrics/alerter/counter_alerter-3.db"]
     for path in left:
         path.write_text("old")
-    make_runtime_folders(settings, ["alerter"])
+    make_telemetry_folders(settings, ["alerter"])
     assert not any(path.exists() for path in left)
     assert left[1].parent.stat().st_mode & 0o777 == 0o750
 
@@ -35,7 +36,7 @@ def test_a_runtime_folder_that_cannot_be_made_is_a_configuration_fault(tmp_path:
     with pytest.raises(
         ConfigError, match=f"MUTT_RUNTIME_DIR={tmp_path}/file/run: cannot be used: File exists"
     ):
-        make_runtime_folders(Settings(mutt_runtime_dir=tmp_path / "file/run"), [])
+        make_runtime_folder(Settings(mutt_runtime_dir=tmp_path / "file/run"))
 
 
 def test_a_private_folder_takes_over_what_another_user_left(tmp_path: Path) -> None:

@@ -214,6 +214,9 @@ def test_sighup_with_a_faulty_file_changes_nothing(mini: Mini) -> None:
 
 def test_a_second_appliance_on_the_same_runtime_folder_is_refused(mini: Mini) -> None:
     mini.serve()
+    metrics = Path(mini.env["MUTT_RUNTIME_DIR"], "metrics", "alerter", "counter_alerter-0.db")
+    metrics.parent.mkdir(parents=True, exist_ok=True)
+    metrics.touch()
     second = Appliance(
         {**QUICK, "MUTT_RUNTIME_DIR": mini.env["MUTT_RUNTIME_DIR"]}, command=("-m", "mutt_appliance", "run")
     )
@@ -221,6 +224,7 @@ def test_a_second_appliance_on_the_same_runtime_folder_is_refused(mini: Mini) ->
         second.start()
         assert second.wait(20) == 78
         assert f"already runs there (process {mini.pid})" in second.log_tail()
+    assert metrics.exists()
 
 
 def test_a_taken_port_is_one_clear_error() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,8 @@ import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mutt_appliance import __version__
+from mutt_appliance.events.visible import visible
 from mutt_appliance.webui.pages.static import StaticFiles
-
-_CONTROL_PICTURES = 0x2400
-# C0 but tab and line feed; DEL and C1; zero-width and bidirectional controls; line separators; tags.
-_HOSTILE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
-    "\U000e0000-\U000e007f]"
-)
 
 
 class Pages:
@@ -48,18 +41,6 @@ class Pages:
     def render(self, template: str, **values: Any) -> str:
         """The text of a page."""
         return self._environment.get_template(template).render(**values)
-
-
-def visible(value: object) -> str:
-    """Text in which nothing hides: control characters as their pictures, others by their number."""
-    return _HOSTILE.sub(_picture, str(value))
-
-
-def _picture(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if code < 0x20:
-        return chr(_CONTROL_PICTURES + code)
-    return "\u2421" if code == 0x7F else f"\u27e6U+{code:04X}\u27e7"
 
 
 def utc(value: datetime | None) -> str:
