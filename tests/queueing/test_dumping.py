@@ -40,7 +40,7 @@ def dumped(client: redis.Redis, keys: KeySpace, worker: MakeWorker) -> list[Item
 def everything(client: redis.Redis, keys: KeySpace) -> dict[str, Any]:
     """What lies where, the next to be consumed first."""
     lists = (keys.ingest_queue, keys.alert_queue, keys.ingest_dead, keys.events.dead, keys.alerts.dead)
-    held = list(client.scan_iter("*processing*", _type="list"))
+    held = sorted(client.scan_iter("*processing*", _type="list"))
     return {
         **{key: client.lrange(key, 0, -1)[::-1] for key in lists},
         "retry": client.zrange(keys.retry, 0, -1, withscores=True),
