@@ -13,7 +13,7 @@ from bench.http_load import post_for, request_bytes
 from bench.ingest import BATCH, BATCH_CONNECTIONS, key_spaces, with_ids
 from bench.report import Figure
 from bench.run import CannotMeasureError, Run
-from bench.traffic import events, traffic
+from bench.traffic import Traffic, events, traffic
 from mutt_appliance.queueing.keys import KeySpace
 from tests.support.appliance import Appliance
 from tests.support.waiting import wait_until
@@ -40,8 +40,7 @@ def bench(run: Run) -> list[Figure]:
     """Bytes of an event of about 300 bytes, with an id of its sender's, in each place; every event is matched."""
     progress = run.about("sizes")
     source = traffic(RULES)
-    made = events(source, EVENTS, matched_every=1)
-    bodies = [orjson.dumps(made[n : n + BATCH]) for n in range(0, EVENTS, BATCH)]
+    bodies = _bodies(source)
     database = run.stores.new_database(source.rules)
     run.stores.empty_redis()
     keys = key_spaces(1)[0]
@@ -55,13 +54,30 @@ def bench(run: Run) -> list[Figure]:
                 figures = _queued(client, keys, _aof_bytes(client) - aof, sum(map(len, bodies)) / EVENTS)
             progress("and through an alerter")
             wal = _number(run, WAL_BYTES, database)
-            with appliance.start(run.stores, database, roles=("alerter",), env=ENVIRONMENT):
-                wait_until(lambda: client.llen(keys.alert_queue) == EVENTS, DRAIN_SECS, "all are alerts")
+            _alert(run, database, client, keys)
             figures += _audited(run, client, keys, database, wal)
         finally:
             client.config_set("auto-aof-rewrite-percentage", 100)
     run.stores.empty_redis()
     return figures
+
+
+def fill_alert_queue(run: Run, database: str, source: Traffic) -> None:
+    """As many alerts in Redis, as an alerter makes them."""
+    with appliance.start(run.stores, database, roles=("ingestor",), env=ENVIRONMENT) as target:
+        _post(target, _bodies(source))
+    with run.stores.redis.client() as client:
+        _alert(run, database, client, key_spaces(1)[0])
+
+
+def _bodies(source: Traffic) -> list[bytes]:
+    made = events(source, EVENTS, matched_every=1)
+    return [orjson.dumps(made[n : n + BATCH]) for n in range(0, EVENTS, BATCH)]
+
+
+def _alert(run: Run, database: str, client: redis.Redis, keys: KeySpace) -> None:
+    with appliance.start(run.stores, database, roles=("alerter",), env=ENVIRONMENT):
+        wait_until(lambda: client.llen(keys.alert_queue) == EVENTS, DRAIN_SECS, "all are alerts")
 
 
 def _post(target: Appliance, bodies: Sequence[bytes]) -> None:
