@@ -34,7 +34,8 @@ class ProcessSample:
     """A process and what it has started, `members` in all; `pid` is its own.
 
     `memory_mb` (10^6 bytes) is anonymous memory and its share of mapped files (proc(5), smaps_rollup: Pss_Anon,
-    Pss_File). PostgreSQL's shared buffers are not in it: they fill until they are full.
+    Pss_File). PostgreSQL's shared buffers are not in it: they fill until they are full. `cpu_secs` is processor
+    time since the start, without that of processes below it which are gone.
     """
 
     pid: int
@@ -42,6 +43,7 @@ class ProcessSample:
     memory_mb: float
     fds: int
     threads: int
+    cpu_secs: float
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def _name(process: psutil.Process) -> str:
 
 def _sample(processes: list[psutil.Process]) -> ProcessSample:
     memory_kb = fds = threads = 0
+    cpu_secs = 0.0
     for process in processes:
         # What a server has started may be gone by now.
         with suppress(FileNotFoundError, ProcessLookupError, psutil.NoSuchProcess):
@@ -144,4 +147,6 @@ def _sample(processes: list[psutil.Process]) -> ProcessSample:
             memory_kb += int(rollup["Pss_Anon:"]) + int(rollup["Pss_File:"])
             fds += sum(1 for _ in (folder / "fd").iterdir())
             threads += process.num_threads()
-    return ProcessSample(processes[0].pid, len(processes), memory_kb * 1024 / 1e6, fds, threads)
+            cpu = process.cpu_times()
+            cpu_secs += cpu.user + cpu.system
+    return ProcessSample(processes[0].pid, len(processes), memory_kb * 1024 / 1e6, fds, threads, cpu_secs)

@@ -24,7 +24,7 @@ MAX_BACKLOG_SECS = 2.0
 MIN_POINTS = 8
 # Neighbouring values that hang together say less than so many independent ones.
 MAX_CORRELATION = 0.99
-COLUMNS = ("", "MB first", "last", "MB/hour", "± error", "descriptors", "threads", "")
+COLUMNS = ("", "MB first", "last", "MB/hour", "± error", "descriptors", "threads", "CPU %", "")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class ProcessVerdict:
     memory: Trend | None
     fds: tuple[int, ...]
     threads: tuple[int, ...]
+    cpu_percent: float
     faults: tuple[str, ...]
 
     @property
@@ -74,7 +75,12 @@ class ProcessVerdict:
         error = f"{self.memory.error:.1f}" if self.memory else "-"
         return (
             *(self.name, f"{self.first_mb:.1f}", f"{self.last_mb:.1f}", slope, error),
-            *(_range(self.fds), _range(self.threads), "GROWS" if self.faults else ""),
+            *(
+                _range(self.fds),
+                _range(self.threads),
+                f"{self.cpu_percent:.1f}",
+                "GROWS" if self.faults else "",
+            ),
         )
 
     @property
@@ -87,6 +93,7 @@ class ProcessVerdict:
             "slope_error_mb_per_hour": round(self.memory.error, 2) if self.memory else None,
             "fds": [min(self.fds), max(self.fds)],
             "threads": [min(self.threads), max(self.threads)],
+            "cpu_percent": round(self.cpu_percent, 2),
         }
 
 
@@ -126,7 +133,7 @@ class Verdict:
     def table(self) -> str:
         """Processes, families of keys and faults for people."""
         rows = [COLUMNS, *(each.cells for each in self.processes)]
-        lines = ["memory and its slope, descriptors and threads of the second half", *_columns(rows), ""]
+        lines = ["memory of the whole run; the rest is of the second half", *_columns(rows), ""]
         first, last = self.samples[0], self.samples[-1]
         families = sorted({*first.families, *last.families})
         rows = [("keys of Redis", "first", "last")]
@@ -196,8 +203,14 @@ def judge_process(name: str, samples: Sequence[Sample]) -> ProcessVerdict:
         memory=memory,
         fds=tuple(number for _, number in fds),
         threads=tuple(number for _, number in threads),
+        cpu_percent=_cpu_percent(late),
         faults=tuple(faults),
     )
+
+
+def _cpu_percent(points: Sequence[tuple[float, ProcessSample]]) -> float:
+    (begin, first), (end, last) = points[0], points[-1]
+    return 100 * (last.cpu_secs - first.cpu_secs) / (end - begin) if end > begin else 0.0
 
 
 def _restarts(name: str, processes: Sequence[ProcessSample]) -> list[str]:

@@ -29,7 +29,9 @@ FACTS = Facts(
 def process(number: int, **fields: float) -> ProcessSample:
     """A process that moves a little around 80 MB, the same each time."""
     noise = random.Random(number).gauss(0, 0.3)
-    whole = ProcessSample(pid=7, members=1, memory_mb=80 + noise, fds=40 + number % 3, threads=12)
+    whole = ProcessSample(
+        pid=7, members=1, memory_mb=80 + noise, fds=40 + number % 3, threads=12, cpu_secs=number / 2
+    )
     return replace(whole, **fields)  # type: ignore[arg-type]
 
 
@@ -139,6 +141,8 @@ def test_the_table_and_the_json_line_say_the_same() -> None:
     assert f"FAULT {verdict.faults[0]}" in table
     assert document["faults"] == list(verdict.faults)
     assert document["processes"]["alerter:0"]["threads"] == [12, 12]
+    # Half a second of every five.
+    assert document["processes"]["alerter:0"]["cpu_percent"] == 10.0
     assert document["redis_keys"] == {"mutt:dedup:{n}": [2, 2]}
     assert "\n" not in verdict.json_line()
 
