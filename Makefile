@@ -47,6 +47,10 @@ test-ha: venv system ## Stores that fail over under load, again and again, and a
 chaos: venv system ## The ledger under fire, 60 s
 	$(BIN)/python -m pytest -m chaos -s $(ARGS)
 
+soak: venv system ## A whole appliance at half of its capacity for SOAK_MINUTES (30): does anything grow? As root
+	$(BIN)/python -m bench.soak $(ARGS)
+.PHONY: soak
+
 bench: venv system ## Speed, each figure beside its reference
 	@$(MAKE) --no-print-directory binary
 	$(BIN)/python -m bench $(ARGS)

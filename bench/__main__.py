@@ -9,7 +9,7 @@ import time
 
 import click
 
-from bench import alerter, end_to_end, frozen, ingest, matching, shards, starting, webui
+from bench import alerter, end_to_end, forwarder, frozen, ingest, matching, shards, sizes, starting, webui
 from bench.http_load import LoadError
 from bench.report import Figure, json_line, table
 from bench.run import CannotMeasureError, Run
@@ -22,9 +22,11 @@ BENCHES = {
     "alerter": alerter.bench,
     "frozen": frozen.bench,
     "matching": matching.bench,
+    "forwarder": forwarder.bench,
     "end-to-end": end_to_end.bench,
     "starting": starting.bench,
     "shards": shards.bench,
+    "sizes": sizes.bench,
     "webui": webui.bench,
 }
 

@@ -10,13 +10,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import orjson
 import uvloop
 
 from bench import appliance
-from bench.http_load import HEAD_END, body_length, request_bytes
+from bench.http_load import Sender, Webhook, request_bytes
 from bench.measure import percentile
 from bench.report import Figure
 from bench.run import CannotMeasureError, Run
@@ -31,7 +30,6 @@ WARM_UP_EVENTS = 500
 TAIL_EVENTS = 1_000
 IDLE_SECS = 3.0
 ARRIVAL_TIMEOUT_SECS = 30.0
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 ID_PREFIX = "bench-e2e-"
 
 
@@ -95,8 +93,8 @@ class Passage:
         self._webhook_port = webhook_port
         self._due: list[float] = []
         self._arrived: dict[int, float] = {}
-        self._free: deque[_Sender] = deque()
-        self._senders: list[_Sender] = []
+        self._free: deque[Sender] = deque()
+        self._senders: list[Sender] = []
         self._some_free = asyncio.Event()
         self._all_arrived = asyncio.Event()
         self._refused: list[bytes] = []
@@ -111,9 +109,9 @@ class Passage:
         Raises CannotMeasureError when an event is refused or does not arrive.
         """
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Webhook(self._note), "127.0.0.1", self._webhook_port)
+        server = await loop.create_server(lambda: Webhook(self._note), "127.0.0.1", self._webhook_port)
         for _ in range(CONNECTIONS):
-            _, sender = await loop.create_connection(lambda: _Sender(self._release), "127.0.0.1", self._port)
+            _, sender = await loop.create_connection(lambda: Sender(self._release), "127.0.0.1", self._port)
             self._senders.append(sender)
             self._free.append(sender)
         looking: asyncio.Task[float] | None = None
@@ -153,56 +151,8 @@ class Passage:
         if len(self._arrived) == len(self._requests):
             self._all_arrived.set()
 
-    def _release(self, sender: _Sender, answer: bytes) -> None:
+    def _release(self, sender: Sender, answer: bytes) -> None:
         if answer[9:10] != b"2":
             self._refused.append(answer)
         self._free.append(sender)
         self._some_free.set()
-
-
-class _Sender(asyncio.Protocol):
-    """One keep-alive connection to the ingestor."""
-
-    def __init__(self, release: Callable[[_Sender, bytes], None]) -> None:
-        self._release = release
-        self._answer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def send(self, request: bytes) -> None:
-        self._transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        self._answer += data
-        head, found, body = self._answer.partition(HEAD_END)
-        if found and len(body) >= body_length(head):
-            answer, self._answer = self._answer, b""
-            self._release(self, answer)
-
-    def close(self) -> None:
-        self._transport.close()
-
-
-class _Webhook(asyncio.Protocol):
-    """One connection of the forwarder: every request is answered with 200 at once."""
-
-    def __init__(self, note: Callable[[bytes], None]) -> None:
-        self._note = note
-        self._buffer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while True:
-            head, found, rest = self._buffer.partition(HEAD_END)
-            if not found:
-                return
-            length = body_length(head)
-            if len(rest) < length:
-                return
-            self._buffer = rest[length:]
-            self._note(rest[:length])
-            self._transport.write(ANSWER)

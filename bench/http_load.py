@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,6 +14,7 @@ import uvloop
 TIMEOUT_SECS = 60.0
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length:"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class LoadError(Exception):
@@ -126,6 +127,66 @@ class Client(asyncio.Protocol):
             self.done.set_result(None)
         else:
             self.done.set_exception(error)
+
+
+class Sender(asyncio.Protocol):
+    """One keep-alive connection to the ingestor; `release` is called with each answer, and with none when it breaks."""
+
+    def __init__(self, release: Callable[[Sender, bytes], None]) -> None:
+        self.lost = False
+        self._release = release
+        self._answer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def send(self, request: bytes) -> None:
+        """Send a request; the one before was answered."""
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on a complete answer."""
+        self._answer += data
+        head, found, body = self._answer.partition(HEAD_END)
+        if found and len(body) >= body_length(head):
+            answer, self._answer = self._answer, b""
+            self._release(self, answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Closed by the server, or by us at the end."""
+        self.lost = True
+        self._release(self, b"")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+
+class Webhook(asyncio.Protocol):
+    """One connection of the forwarder: every request is noted and answered with 200 at once."""
+
+    def __init__(self, note: Callable[[bytes], None]) -> None:
+        self._note = note
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer each complete request."""
+        self._buffer += data
+        while True:
+            head, found, rest = self._buffer.partition(HEAD_END)
+            if not found:
+                return
+            length = body_length(head)
+            if len(rest) < length:
+                return
+            self._buffer = rest[length:]
+            self._note(rest[:length])
+            self._transport.write(ANSWER)
 
 
 def body_length(head: bytes) -> int:

@@ -73,7 +73,7 @@ class Batches:
         # Made before the clock starts: for half as much again as went through without ids.
         count = int(self._rate / BATCH * self.run.seconds * 1.5) + BATCH_CONNECTIONS
         bodies = itertools.islice(itertools.cycle(self.bodies), count)
-        requests = [request_bytes(self._port, _with_ids(body), self.target.api_key) for body in bodies]
+        requests = [request_bytes(self._port, with_ids(body), self.target.api_key) for body in bodies]
         return self._counted(post_for(self._port, iter(requests), BATCH_CONNECTIONS, self.run.seconds))
 
     def _counted(self, load: Load) -> float:
@@ -219,7 +219,7 @@ def batch_bodies() -> list[bytes]:
     return [orjson.dumps(everything[n : n + BATCH]) for n in range(0, len(everything), BATCH)]
 
 
-def _with_ids(body: bytes) -> bytes:
+def with_ids(body: bytes) -> bytes:
     """The batch with a new id in each event."""
     stem = uuid.uuid4().hex[:24].encode()
     first, *others = body.split(b'{"timestamp"')

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
 from mutt_appliance.config import Settings
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store.prepare import prepare_database
@@ -60,19 +62,8 @@ class Stores:
             db_name=name,
         )
         prepare_database(settings, NO_SECRETS, "bench", patience_secs=30, stop=threading.Event())
-        rows = [
-            (
-                *(rule.id, rule.match_string, rule.trap_oid, rule.syslog_severity, rule.match_type),
-                *(rule.priority, rule.prod_handling, rule.dev_handling, rule.team_assignment),
-            )
-            for rule in rules.rules
-        ]
         connection = self.postgres.connect(name)
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.executemany(INSERT_RULE, rows)
-            cursor.executemany("INSERT INTO device_teams VALUES (%s, %s)", list(rules.teams.items()))
-            cursor.execute("COMMIT")
+        insert_rules(connection, rules)
         connection.close()
         return name
 
@@ -80,6 +71,23 @@ class Stores:
         """Nothing left in Redis, and its append-only file short again."""
         with self.redis.client() as client:
             client.flushall()
+
+
+def insert_rules(connection: Connection, rules: RuleData) -> None:
+    """Rules with their ids, and the teams, into tables that have none."""
+    rows = [
+        (
+            *(rule.id, rule.match_string, rule.trap_oid, rule.syslog_severity, rule.match_type),
+            *(rule.priority, rule.prod_handling, rule.dev_handling, rule.team_assignment),
+        )
+        for rule in rules.rules
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.executemany(INSERT_RULE, rows)
+        cursor.execute("SELECT setval(pg_get_serial_sequence('alert_rules', 'id'), max(id)) FROM alert_rules")
+        cursor.executemany("INSERT INTO device_teams VALUES (%s, %s)", list(rules.teams.items()))
+        cursor.execute("COMMIT")
 
 
 @contextmanager

@@ -23,6 +23,9 @@ from mutt_appliance.queueing.scripts import script_source
 DIGEST_BYTES = 16
 NO_DIGEST = bytes(DIGEST_BYTES)
 DEAD_LEEWAY = 2
+# Ids are kept for a window after their own has ended, and so much longer for ingestors whose clocks differ. A whole
+# window more would be a third of all ids in Redis.
+CLOCK_LEEWAY_SECS = 60
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class IngestQueue:
         digests = [digest for intake in intakes for digest, _ in intake.events]
         args: list[bytes | int] = [
             self._cap,
-            2 * self._window_secs,
+            self._window_secs + min(self._window_secs, CLOCK_LEEWAY_SECS),
             len(digests),
             sum(len(intake.dead) for intake in intakes),
             self._dead_max,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,14 @@ def test_the_web_ui_is_measured_with_as_many_rows_as_are_wanted() -> None:
     assert done.returncode == 0, done.stderr
     measured = {key for key, value in json.loads(done.stdout).items() if value is not None}
     assert measured == {key for key in TARGETS if key.startswith("webui_")}
+
+
+def test_sizes_are_of_every_place_where_an_event_lies() -> None:
+    done = bench("--only", "sizes")
+    assert done.returncode == 0, done.stderr
+    figures = dict(re.findall(r"^(an? .+?)  +([\d,]+) bytes", done.stdout, re.MULTILINE))
+    assert len(figures) == 6
+    assert all(50 < int(size.replace(",", "")) < 3000 for size in figures.values()), figures
 
 
 def test_the_last_line_is_json_and_a_table_stands_before_it() -> None:
