@@ -17,9 +17,9 @@ MAX_MB_PER_HOUR = 5.0
 STANDARD_ERRORS = 3.0
 MIN_RISE_MB = 1.0
 # Descriptors and threads are constant when none of the second half is further from the median. The connections of a
-# forwarder to the webhook and the processes and files of a PostgreSQL come and go: there the fewest of the last
-# quarter must not be more than that above the fewest of the one before.
-BREATHING = ("forwarder", "postgres")
+# forwarder to the webhook, the processes and files of a PostgreSQL and the child of a Redis that writes its file anew
+# come and go: there the fewest of the last quarter must not be more than that above the fewest of the one before.
+BREATHING = ("forwarder", "postgres", "redis")
 MAX_FROM_MEDIAN = 5
 # So many seconds of events may wait at the quietest moment of the second half.
 MAX_BACKLOG_SECS = 2.0
@@ -81,7 +81,7 @@ class ProcessVerdict:
                 _range(self.fds),
                 _range(self.threads),
                 f"{self.cpu_percent:.1f}",
-                "GROWS" if self.faults else "",
+                "FAULT" if self.faults else "",
             ),
         )
 
