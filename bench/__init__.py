@@ -7,4 +7,6 @@ report       targets, the table, and the JSON object of the last line
 stores       the Redis and the PostgreSQL that all benches share
 appliance    `mutt run`, or only some of its roles, on these stores
 traffic      seeded rules and messages that look like those of network devices
+sizes        bytes of an event in each place where it lies
+soak/        `python -m bench.soak`: half an hour at half of the capacity
 """

@@ -53,8 +53,9 @@ def bench(run: Run) -> list[Figure]:
                 _post(target, bodies)
                 figures = _queued(client, keys, _aof_bytes(client) - aof, sum(map(len, bodies)) / EVENTS)
             progress("and through an alerter")
-            wal = _number(run, WAL_BYTES, database)
+            aof, wal = _aof_bytes(client), _number(run, WAL_BYTES, database)
             _alert(run, database, client, keys)
+            figures.append(_figure("a matched event worked off, there", _aof_bytes(client) - aof))
             figures += _audited(run, client, keys, database, wal)
         finally:
             client.config_set("auto-aof-rewrite-percentage", 100)

@@ -54,7 +54,7 @@ def test_sizes_are_of_every_place_where_an_event_lies() -> None:
     done = bench("--only", "sizes")
     assert done.returncode == 0, done.stderr
     figures = dict(re.findall(r"^(an? .+?)  +([\d,]+) bytes", done.stdout, re.MULTILINE))
-    assert len(figures) == 6
+    assert len(figures) == 7
     assert all(50 < int(size.replace(",", "")) < 3000 for size in figures.values()), figures
 
 
