@@ -117,6 +117,12 @@ def test_descriptors_that_come_and_go_may_not_become_more() -> None:
     assert fault.startswith("forwarder:0: descriptors rise: never below 6")
 
 
+def test_a_postgresql_may_open_files_but_not_have_ever_more_processes() -> None:
+    assert run(lambda number: process(number, fds=100 + number), name="postgres").faults == ()
+    (fault,) = run(lambda number: process(number, threads=9 + number // 15), name="postgres").faults
+    assert fault.startswith("postgres: threads rise")
+
+
 def test_a_process_that_was_started_again_is_told() -> None:
     verdict = run(lambda number: process(number, pid=7 + number // 200))
     assert verdict.faults == ("alerter:0: was another process 1 times",)

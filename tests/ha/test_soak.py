@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,3 +40,32 @@ def test_a_minute_at_half_of_the_capacity_has_no_unknown_key_and_no_refusal() ->
     assert result["redis_keys"]["mutt:dedup:{n}"][1] >= 1
     assert done.stdout.count(" x reload") == 1
     assert "measuring the capacity" in done.stderr
+
+
+@pytest.mark.ha
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_tells_what_is_known(number: signal.Signals) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "bench.soak",
+        "--minutes",
+        "30",
+        "--rate",
+        "500",
+        "--sample-seconds",
+        "0.5",
+    ]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        while "events/s" not in (line := process.stderr.readline()):
+            assert line, "ended by itself"
+        # Long enough for the next line of progress, which follows some samples.
+        process.stderr.readline()
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=60)
+    result = json.loads(out.splitlines()[-1])
+    assert result["samples"] > 5
+    assert process.returncode == bool(result["faults"])
