@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from mutt_appliance import __version__
 from mutt_appliance.cli.ctl import cli as ctl
 from mutt_appliance.cli.main import cli
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.config.loading import OWN_NON_SETTINGS, OWN_PREFIXES, SECRET_NAMES
-from mutt_appliance.config.settings import Settings, variable_name
+from mutt_appliance.config.settings import Settings
 from mutt_appliance.webui.api import OPERATIONS
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -7,8 +7,9 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from mutt_appliance.config.addresses import Address
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.config.faults import Fault
-from mutt_appliance.config.settings import Settings, variable_name
+from mutt_appliance.config.settings import Settings
 
 PORTS = (
     "server_port_ingestor",

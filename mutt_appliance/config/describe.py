@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from mutt_appliance.config.settings import extra_of
+from mutt_appliance.config.declaring import extra_of
 
 
 def requirement(info: FieldInfo) -> str:

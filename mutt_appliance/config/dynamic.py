@@ -13,8 +13,9 @@ import annotated_types
 from pydantic import TypeAdapter, ValidationError
 
 from mutt_appliance.config.checks import order_faults
+from mutt_appliance.config.declaring import extra_of
 from mutt_appliance.config.describe import plain_type, requirement
-from mutt_appliance.config.settings import Settings, extra_of
+from mutt_appliance.config.settings import Settings
 
 DYNAMIC: Final = (
     "log_level",

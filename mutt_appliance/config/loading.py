@@ -12,10 +12,11 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from mutt_appliance.config.checks import cross_check
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.config.describe import requirement
 from mutt_appliance.config.faults import ConfigError, Fault
 from mutt_appliance.config.otel import otel_variables, otel_warnings
-from mutt_appliance.config.settings import Settings, variable_name
+from mutt_appliance.config.settings import Settings
 
 DEFAULT_ENV_FILE = Path("/etc/mutt/mutt.env")
 _SECRETS = ("INGEST_API_KEY", "MOOG_API_KEY", "WEBUI_API_KEY", "REDIS_PASS", "DB_PASS", "REDIS_SENTINEL_PASS")

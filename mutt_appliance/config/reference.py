@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from pydantic.fields import FieldInfo
 
+from mutt_appliance.config.declaring import SECTIONS, extra_of, variable_name
 from mutt_appliance.config.describe import requirement
 from mutt_appliance.config.loading import SECRET_NAMES
-from mutt_appliance.config.settings import SECTIONS, Settings, extra_of, variable_name
+from mutt_appliance.config.settings import Settings
 
 HEAD = """# Configuration
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from mutt_appliance.config import Settings
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.config.loading import SECRET_NAMES
-from mutt_appliance.config.settings import variable_name
 from mutt_appliance.supervisor.pidfile import running_pid
 
 LOOPBACK: Final = "127.0.0.1"

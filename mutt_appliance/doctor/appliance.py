@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mutt_appliance.config import ConfigError
-from mutt_appliance.config.settings import variable_name
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.doctor.findings import Finding
 from mutt_appliance.doctor.patient import Patient
 from mutt_appliance.doctor.programs import ask

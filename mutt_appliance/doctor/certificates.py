@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mutt_appliance.config import ConfigError
-from mutt_appliance.config.settings import variable_name
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.doctor.configuration import judge_expiry
 from mutt_appliance.doctor.findings import Finding
 from mutt_appliance.doctor.patient import Patient

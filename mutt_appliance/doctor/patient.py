@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from mutt_appliance.config import ConfigError, Settings, load
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.config.loading import DEFAULT_ENV_FILE, read_env_file
-from mutt_appliance.config.settings import variable_name
 from mutt_appliance.secrets import Secrets, SecretsError
 from mutt_appliance.secrets.source import read_secrets, service_credentials
 from mutt_appliance.supervisor.pidfile import running_pid

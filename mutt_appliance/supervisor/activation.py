@@ -12,7 +12,7 @@ from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 
 from mutt_appliance.config import Settings
-from mutt_appliance.config.settings import variable_name
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.telemetry.logs import get_logger
 
 FIRST_DESCRIPTOR = 3

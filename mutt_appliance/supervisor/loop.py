@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from mutt_appliance.config import Settings
-from mutt_appliance.config.settings import variable_name
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.control.desk import Desk
 from mutt_appliance.control.server import ControlServer
 from mutt_appliance.process import ChildSpec

@@ -11,8 +11,8 @@ import os
 import socket
 
 from mutt_appliance.config import Settings
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.config.faults import ConfigError, Fault
-from mutt_appliance.config.settings import variable_name
 from mutt_appliance.supervisor.activation import Activated
 
 BACKLOG = 1024

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mutt_appliance.config import ConfigError, Settings
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.config.faults import Fault
-from mutt_appliance.config.settings import variable_name
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

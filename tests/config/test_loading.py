@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mutt_appliance.config import ConfigError, Settings, load
 from mutt_appliance.config.checks import unprotected
-from mutt_appliance.config.settings import variable_name
+from mutt_appliance.config.declaring import variable_name
 
 DOOR = {"INGEST_TLS_CERT_PATH": "/c", "INGEST_TLS_KEY_PATH": "/k"}
 WEBHOOK = {"MOOG_WEBHOOK_URL": "https://moog.example.com/events"}

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from mutt_appliance.cli.main import cli
 from mutt_appliance.config import Settings, load
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.config.loading import SECRET_NAMES, read_env_file
 from mutt_appliance.config.reference import configuration_page, sample_env_file, show
-from mutt_appliance.config.settings import variable_name
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

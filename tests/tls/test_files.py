@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mutt_appliance.config import ConfigError, Settings
-from mutt_appliance.config.settings import variable_name
+from mutt_appliance.config.declaring import variable_name
 from mutt_appliance.tls.files import PemFile, check_key, ends_of, names_of, read_certificates
 from mutt_appliance.tls.inventory import INVENTORY, refuse_unusable
 from tests.support.certificates import Authority, Issued

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from mutt_appliance.config.settings import SECTIONS, variable_name
+from mutt_appliance.config.declaring import SECTIONS, variable_name
 from mutt_appliance.webui.access import Role
 from mutt_appliance.webui.api.config import (
     get_setting,
