@@ -409,6 +409,53 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             ),
         ],
     ),
+    (
+        "Certificates and secrets (empty where TLS or Vault is not used)",
+        [
+            Panel(
+                "Certificates end in",
+                "Time until a certificate in use ends",
+                "s",
+                [
+                    (
+                        f"mutt_tls_certificate_expiry_timestamp_seconds{{{HOST}}} - time()",
+                        "{{instance}} {{certificate}}",
+                    )
+                ],
+            ),
+            Panel(
+                "TLS handshakes",
+                "Of clients, with and without a certificate of their own; the reason of those that failed",
+                "ops",
+                [(rate("mutt_tls_handshakes_total", "result, reason"), "{{result}} {{reason}}")],
+            ),
+            Panel(
+                "API keys in use",
+                "While a key is changed: who still uses the current one, who the next",
+                "reqps",
+                [(rate("mutt_secrets_used_total", "secret, which"), "{{secret}} {{which}}")],
+            ),
+            Panel(
+                "Vault",
+                "1: gave the secrets at the last look",
+                "short",
+                [(f"mutt_vault_up{{{HOST}}}", "{{instance}}")],
+                extra={"max": 1, "min": 0},
+            ),
+            Panel(
+                "Vault token",
+                "What is left of it; it is renewed at VAULT_TOKEN_RENEW_THRESHOLD",
+                "s",
+                [(f"mutt_vault_token_ttl_seconds{{{HOST}}}", "{{instance}}")],
+            ),
+            Panel(
+                "Version of the secrets",
+                "In Vault; hosts that share an appliance are to agree",
+                "short",
+                [(f"mutt_secrets_version{{{HOST}}}", "{{instance}}")],
+            ),
+        ],
+    ),
 )
 
 

@@ -1,6 +1,6 @@
 """A real Prometheus that scrapes a running appliance: every query has data, and alerts fire when their cause is there.
 
-The tests go on where the one before ended, on one appliance.
+The tests go on where the one before ended, on one appliance, with TLS on its doors and its secrets in Vault.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +23,9 @@ import requests
 
 from mutt_appliance.webui.slo import AVAILABILITY
 from tests.support.appliance import REPOSITORY, Appliance
+from tests.support.certificates import Authority, Issued
 from tests.support.monitoring import (
     DASHBOARD,
-    ONLY_WHERE_USED,
     alerts,
     metrics_in,
     recorded,
@@ -35,6 +34,7 @@ from tests.support.moogsoft import OK, Answer, Moogsoft
 from tests.support.prometheus import APPLIANCE, INSTANCE, PORTS, Prometheus
 from tests.support.rules import add_rules, reload_rules, rule
 from tests.support.servers import PostgresServer, RedisServer
+from tests.support.vault import VaultStub, variables
 from tests.support.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.ha
@@ -53,7 +53,11 @@ QUIET = {
     "MOOG_RETRY_BASE_DELAY": "0.2",
     "RESTART_BACKOFF_BASE": "0.1",
     "RESTART_BACKOFF_MAX": "0.5",
+    # A Vault that is away is looked for again this often.
+    "VAULT_RENEW_CHECK_INTERVAL": "1",
 }
+KEYS = {"INGEST_API_KEY": "of senders", "WEBUI_API_KEY": "of administrators"}
+LONG_DAYS, SHORT_DAYS, ENDING_DAYS = 90, 20, 2
 FULL = 900_001
 CHUNK = 50_000
 
@@ -64,7 +68,11 @@ class Field:
 
     appliance: Appliance
     redis: RedisServer
+    postgres: PostgresServer
     moogsoft: Moogsoft
+    vault: VaultStub
+    authority: Authority
+    ingest: Issued
     prometheus: Prometheus
 
     def post(self, body: Any, key: str | None = None) -> int:
@@ -72,14 +80,20 @@ class Field:
         return requests.post(
             self.appliance.url(),
             json=body,
-            headers={"X-API-KEY": self.appliance.api_key if key is None else key},
+            headers={"X-API-KEY": KEYS["INGEST_API_KEY"] if key is None else key},
             timeout=10,
+            verify=str(self.authority.ca),
         ).status_code
 
     def paged(self, number: int) -> list[dict[str, str]]:
         """Events that become alerts."""
         event = {"timestamp": "2026-11-24T12:00:00Z", "hostname": "core-1", "message": PAGED}
         return [event] * number
+
+    def new_certificate(self, days: float) -> None:
+        """Renew that of the ingestor with one that ends so many days from now."""
+        self.ingest.replace_with(self.authority.issue("next", INSTANCE, valid_days=days))
+        self.ctl("reload")
 
     def ctl(self, *words: str) -> None:
         """mutt-ctl, which must succeed."""
@@ -97,8 +111,9 @@ class Field:
             method,
             self.appliance.url(f"/api/v1{path}", "SERVER_PORT_WEBUI"),
             json=body,
-            headers={"X-API-KEY": self.appliance.secret("WEBUI_API_KEY")},
+            headers={"X-API-KEY": KEYS["WEBUI_API_KEY"]},
             timeout=10,
+            verify=str(self.authority.ca),
         )
         assert answer.ok, answer.text
         return answer.json()
@@ -145,23 +160,31 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
             stack.callback(server.close)
             server.start()
         moogsoft = stack.enter_context(Moogsoft(keep=False))
-        stores = {
+        vault = stack.enter_context(VaultStub())
+        vault.put(KEYS)
+        folder = tmp_path_factory.mktemp("prometheus")
+        authority = Authority(folder)
+        ingest, webui = (authority.issue(of, INSTANCE, valid_days=LONG_DAYS) for of in ("ingest", "webui"))
+        port = free_port()
+        outside = {
             "REDIS_HOST": redis_server.address,
             "DB_HOST": postgres.address,
             "DB_NAME": DATABASE,
             "MOOG_WEBHOOK_URL": moogsoft.url,
+            "PROMETHEUS_URL": f"http://127.0.0.1:{port}",
+            "INGEST_TLS_CERT_PATH": str(ingest.cert),
+            "INGEST_TLS_KEY_PATH": str(ingest.key),
+            "WEBUI_TLS_CERT_PATH": str(webui.cert),
+            "WEBUI_TLS_KEY_PATH": str(webui.key),
+            **variables(vault, vault.access(), folder),
         }
-        port = free_port()
-        appliance = stack.enter_context(
-            Appliance({**stores, **QUIET, "PROMETHEUS_URL": f"http://127.0.0.1:{port}"})
-        )
+        appliance = stack.enter_context(Appliance({**outside, **QUIET}, ca=authority.ca))
         appliance.start_and_wait()
         appliance.wait_for_log("every process serves")
         add_rules(postgres, DATABASE, [rule("%LINK-3-UPDOWN")])
         reload_rules(appliance)
-        folder: Path = tmp_path_factory.mktemp("prometheus")
-        prometheus = stack.enter_context(Prometheus(folder, port, appliance.ports))
-        yield Field(appliance, redis_server, moogsoft, prometheus)
+        prometheus = stack.enter_context(Prometheus(folder, port, appliance.ports, authority.ca))
+        yield Field(appliance, redis_server, postgres, moogsoft, vault, authority, ingest, prometheus)
 
 
 def queries() -> list[str]:
@@ -193,13 +216,15 @@ def test_every_query_of_the_dashboard_returns_data(field: Field) -> None:
 
 def test_every_metric_of_rules_and_dashboard_is_exposed(field: Field) -> None:
     text = "".join(
-        requests.get(field.appliance.url("/metrics", variable), timeout=10).text
+        requests.get(
+            field.appliance.url("/metrics", variable), timeout=10, verify=str(field.authority.ca)
+        ).text
         for variable in PORTS.values()
     )
     exposed = set(re.findall(r"^(mutt_[a-z_]+)", text, re.MULTILINE))
     of_records = (expr for expressions in recorded().values() for expr in expressions)
     used = metrics_in([*(alert.expr for alert in alerts()), *of_records, *queries()])
-    assert used - exposed == ONLY_WHERE_USED
+    assert used - exposed == set()
 
 
 def test_no_rule_fails_and_no_alert_fires_while_all_is_well(field: Field) -> None:
@@ -280,6 +305,57 @@ def test_a_process_that_ends_again_and_again(field: Field) -> None:
         os.kill(field.appliance.children()["webui:0"], signal.SIGKILL)
         field.appliance.wait_for_log("process state", child="webui:0", state="RUNNING", count=times + 1)
     assert field.fires("MUTTProcessFlapping")["labels"]["process"] == "webui:0"
+
+
+def test_a_certificate_that_ends_soon_and_one_that_is_about_to_end(field: Field) -> None:
+    field.new_certificate(SHORT_DAYS)
+    alert = field.fires("MUTTCertificateExpiring")
+    assert alert["labels"]["certificate"] == "ingest"
+    assert "certificate ingest ends in 19d" in alert["annotations"]["description"]
+    assert "MUTTCertificateEnds" not in field.prometheus.firing()
+    field.new_certificate(ENDING_DAYS)
+    assert field.fires("MUTTCertificateEnds")["labels"]["certificate"] == "ingest"
+    field.new_certificate(LONG_DAYS)
+    field.ends("MUTTCertificateEnds")
+    field.ends("MUTTCertificateExpiring")
+
+
+def test_vault_away(field: Field) -> None:
+    field.vault.stop()
+    field.fires("MUTTVaultAway")
+    # What is known stays in use.
+    assert field.post(field.paged(1)) == 200
+    field.vault.start()
+    field.ends("MUTTVaultAway")
+
+
+def test_no_rules(field: Field) -> None:
+    (made,) = field.api("GET", "/rules")["items"]
+    field.api("PUT", f"/rules/{made['id']}", {"is_active": False})
+    field.fires("MUTTNoRules")
+    field.api("PUT", f"/rules/{made['id']}", {"is_active": True})
+    field.ends("MUTTNoRules")
+
+
+def test_the_database_away_and_no_event_that_is_processed(field: Field) -> None:
+    field.postgres.pause()
+    try:
+        assert field.post(field.paged(3)) == 200
+        field.fires("MUTTDatabaseAway")
+        field.fires("MUTTAlerterStalled")
+    finally:
+        field.postgres.resume()
+    field.ends("MUTTDatabaseAway")
+    field.ends("MUTTAlerterStalled")
+
+
+def test_moogsoft_down_with_alerts_that_wait(field: Field) -> None:
+    field.moogsoft.answer = lambda _: Answer(503)
+    assert field.post(field.paged(1_500)) == 200
+    field.fires("MUTTAlertQueueDeep")
+    field.moogsoft.answer = lambda _: OK
+    field.ends("MUTTAlertQueueDeep")
+    field.ends("MUTTMoogAway")
 
 
 def test_redis_away_and_requests_that_fail(field: Field) -> None:

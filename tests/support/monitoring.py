@@ -20,8 +20,6 @@ HOSTS = FOLDER / "mutt-hosts.yml"
 DASHBOARD = REPOSITORY / "etc" / "grafana" / "dashboards" / "mutt.json"
 METRIC = re.compile(r"\bmutt_[a-z_]+")
 OF_HISTOGRAMS = ("_bucket", "_sum", "_count")
-ONLY_WHERE_USED = frozenset({"mutt_tls_certificate_expiry_timestamp_seconds", "mutt_vault_up"})
-"""Metrics that an appliance without TLS and Vault does not have."""
 
 
 @dataclass(frozen=True)

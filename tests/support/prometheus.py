@@ -14,6 +14,7 @@ from typing import Any, Self
 import requests
 import yaml
 
+from tests.support.appliance import TLS_VARIABLES
 from tests.support.monitoring import ALERTS, RECORDING, SCRAPE
 from tests.support.waiting import wait_until
 
@@ -26,22 +27,24 @@ PORTS = {
     "8083": "METRICS_PORT_MOOG",
     "8090": "SERVER_PORT_WEBUI",
 }
+# What the shipped file says is to be taken in where a door speaks TLS.
+OF_TLS = re.compile(r"^( +)# (?=scheme:|tls_config:)", re.MULTILINE)
 RANGE = "30s"
 START_SECS = 30.0
 QUERY_SECS = 10.0
 
 
 class Prometheus:
-    """The server, below `folder`; `ports` are the appliance's.
+    """The server, below `folder`; `ports` are the appliance's, whose doors speak TLS with certificates of `ca`.
 
     Rules wait a second before they fire and look back at most RANGE; the windows of service levels stay as they are.
     """
 
-    def __init__(self, folder: Path, port: int, ports: Mapping[str, int]) -> None:
+    def __init__(self, folder: Path, port: int, ports: Mapping[str, int], ca: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._write(ports)
+        self._write(ports, ca)
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -107,12 +110,14 @@ class Prometheus:
         except requests.ConnectionError:
             return False
 
-    def _write(self, ports: Mapping[str, int]) -> None:
+    def _write(self, ports: Mapping[str, int], ca: Path) -> None:
         hosts = self._folder / "hosts.yml"
         hosts.write_text(json.dumps([{"targets": [INSTANCE], "labels": {"appliance": APPLIANCE}}]))
         scrape = SCRAPE.read_text(encoding="utf-8").replace("/etc/prometheus/mutt-hosts.yml", str(hosts))
         for port, variable in PORTS.items():
             scrape = scrape.replace(f"${{1}}:{port}", f"${{1}}:{ports[variable]}")
+        scrape, doors = OF_TLS.subn(r"\1", scrape.replace("/etc/prometheus/mutt-ca.pem", str(ca)))
+        assert doors == 2 * len(TLS_VARIABLES)
         rules = [self._folder / ALERTS.name, self._folder / RECORDING.name]
         alerts = re.sub(r"\[\d+m\]", f"[{RANGE}]", ALERTS.read_text(encoding="utf-8"))
         rules[0].write_text(re.sub(r"\bfor: \d+[mh]$", "for: 1s", alerts, flags=re.MULTILINE))
