@@ -1,4 +1,4 @@
-"""Redis: reachable, new enough, never evicts, persistent, writable, replicated, quick; Sentinels and cluster nodes."""
+"""Redis: reachable, new enough, never evicts, room, persistent, writable, replicated, quick; its Sentinels or nodes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any
 from mutt_appliance.doctor.findings import Finding
 from mutt_appliance.doctor.patient import Patient
 from mutt_appliance.queueing.client import RedisError, blocking_client, locator_of
+from mutt_appliance.queueing.fullness import share_used
 from mutt_appliance.queueing.locating import Heard, Witnesses
 
 OLDEST = (6, 2)
 SLOW_MS = 20.0
+# Of maxmemory, or of the host's memory.
+NEARLY_FULL = 0.8
 PINGS = 5
 CLOCK_DIFFERENCE_SECS = 2.0
 
@@ -95,6 +98,7 @@ def judge_redis(facts: RedisFacts) -> Iterator[Finding]:
             f"maxmemory-policy {policy}: a full Redis would throw events away",
             "set maxmemory-policy noeviction in redis.conf",
         )
+    yield judge_memory(info)
     yield _persistence(facts)
     role = info.get("role", "master")
     if role == "master":
@@ -141,6 +145,31 @@ def judge_witnesses(kind: str, heard: Sequence[Heard]) -> Iterator[Finding]:
             f"the master is {' or '.join(masters)}",
             "wait for the failover to end; else compare their configurations" if len(masters) > 1 else "",
         )
+
+
+def judge_memory(info: Mapping[str, Any]) -> Finding:
+    """How full it is: of its maxmemory, or of the memory of its host where it has none."""
+    used = share_used(info)
+    if used is None:
+        of_host = int(info.get("total_system_memory", 0))
+        share = int(info.get("used_memory", 0)) / of_host if of_host else 0.0
+        return Finding(
+            "redis.memory",
+            "warning" if share >= NEARLY_FULL else "ok",
+            f"no maxmemory; {share:.0%} of the memory of its host",
+            "set maxmemory (EMBEDDED_REDIS_MAXMEMORY) below what the host has: else the kernel ends Redis one day"
+            if share >= NEARLY_FULL
+            else "",
+        )
+    full = used >= 1
+    return Finding(
+        "redis.memory",
+        "error" if full else "warning" if used >= NEARLY_FULL else "ok",
+        f"{used:.0%} of maxmemory" + (": new events are answered with 503" if full else ""),
+        "see what fills it (mutt-ctl status, mutt-ctl dlq list), or give it more (EMBEDDED_REDIS_MAXMEMORY, maxmemory)"
+        if used >= NEARLY_FULL
+        else "",
+    )
 
 
 def judge_replicas(info: Mapping[str, Any], wanted: int) -> Finding:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
+from mutt_appliance.backoff import Backoff
 from mutt_appliance.config import Settings
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import AlertQueue
 from mutt_appliance.queueing.client import RedisError
+from mutt_appliance.queueing.fullness import trouble_of
 from mutt_appliance.queueing.lease import LeaseLostError, NameTakenError
 from mutt_appliance.queueing.shards import AsyncShard
 from mutt_appliance.telemetry.logs import get_logger
@@ -28,7 +30,7 @@ class Membership:
         self._queue = queue
         self._ttl_secs = child.settings.moog_janitor_timeout
         self._proved_at = 0.0
-        self._backoff_secs = BACKOFF_FIRST_SECS
+        self._backoff = Backoff(BACKOFF_FIRST_SECS, BACKOFF_MAX_SECS)
         self._registrations = 0
         self.lost = True
 
@@ -50,7 +52,7 @@ class Membership:
     def proved(self, asked_at: float) -> None:
         """Redis confirmed the lease to a question asked at `asked_at` (monotonic)."""
         self._proved_at = asked_at
-        self._backoff_secs = BACKOFF_FIRST_SECS
+        self._backoff.reset()
         if self._child.health.set(self._redis, True):
             log.info(f"{self._redis} answers")
 
@@ -75,8 +77,6 @@ class Membership:
 
     def failed(self, error: RedisError, settings: Settings) -> float:
         """Note that Redis failed; returns how many seconds to wait before it is asked again."""
-        text = f"{settings.redis_where} does not answer: {type(error).__name__}"
-        if self._child.health.set(self._redis, False, text):
+        if self._child.health.set(self._redis, False, trouble_of(settings.redis_where, error)):
             log.error(f"{self._redis} is away, alerts wait", error=str(error))
-        delay, self._backoff_secs = self._backoff_secs, min(self._backoff_secs * 2, BACKOFF_MAX_SECS)
-        return delay
+        return self._backoff.next_secs()

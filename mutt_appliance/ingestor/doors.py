@@ -13,16 +13,20 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from redis.exceptions import OutOfMemoryError
+
 from mutt_appliance.config import Settings
 from mutt_appliance.events.admission import Admission
 from mutt_appliance.ingestor.group_commit import GroupCommit
 from mutt_appliance.queueing.client import RedisConnectionError, RedisError
 from mutt_appliance.queueing.errors import ReplicasMissingError
+from mutt_appliance.queueing.fullness import is_full, share_used
 from mutt_appliance.queueing.intake import IngestQueue, Intake, IntakeResult, part_of
 from mutt_appliance.queueing.shards import AsyncShard, shard_of
 
 # After it lacked replicas a shard is not tried for so long with requests that concern others, too.
 UNSAFE_SECS = 1.0
+FULL = "is full"
 
 
 @dataclass
@@ -65,11 +69,14 @@ class Door:
         self.depth = 0
         self.dead_depth = 0
         self._away = False
+        self._full = False
         self._unsafe_until = 0.0
 
     @property
     def fault(self) -> str:
         """Why nothing should be begun that needs this shard and another one, empty if nothing is known."""
+        if self._full:
+            return FULL
         if self._away:
             return "does not answer"
         return "has too few replicas" if time.monotonic() < self._unsafe_until else ""
@@ -81,14 +88,19 @@ class Door:
         except ReplicasMissingError:
             self._unsafe_until = time.monotonic() + UNSAFE_SECS
             raise
-        except (RedisError, OSError):
-            self._away = True
+        except (RedisError, OSError) as error:
+            self._full = is_full(error)
+            self._away = not self._full
             raise
+        self._full = False
         self._note(result.queue_depth, result.dead_depth)
         return result
 
     async def look(self) -> None:
-        """See how deep the queues are. Raises RedisError, OSError or TimeoutError, and then it counts as away."""
+        """See how deep the queues are. Raises RedisError, OSError or TimeoutError, and then it counts as away.
+
+        It raises OutOfMemoryError from when Redis refused something for that until there is room again.
+        """
         try:
             async with self.shard.client.pipeline(transaction=False) as pipe:
                 pipe.llen(self.shard.keys.ingest_queue)
@@ -98,6 +110,11 @@ class Door:
             self._away = True
             raise
         self._note(int(depth), int(dead_depth))
+        if self._full:
+            used = share_used(await self.shard.client.info("memory"))
+            self._full = used is not None and used >= 1
+            if self._full:
+                raise OutOfMemoryError("maxmemory is reached")
 
     def _note(self, depth: int, dead_depth: int) -> None:
         self._away = False
@@ -138,6 +155,8 @@ class Doors:
         """What is known before anything is begun: a shard is away (raises) or has no room."""
         for number in parts:
             fault = self.all[number].fault
+            if fault == FULL:
+                raise OutOfMemoryError(f"shard {number} {fault}")
             if fault:
                 raise RedisConnectionError(f"shard {number} {fault}")
         for number, part in parts.items():

@@ -81,6 +81,9 @@ async def _serve(child: Child) -> None:
     look_less_for_cycles()
     child.ready()
     while not stopping.is_set():
+        if writing.done():
+            # It never ends by itself but by an error that nobody foresaw.
+            writing.result()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), TICK_SECS)
         certificates.turn()

@@ -14,6 +14,7 @@ from mutt_appliance.ingestor.doors import Door, Doors
 from mutt_appliance.ingestor.rates import AcceptedCounter
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.client import RedisError
+from mutt_appliance.queueing.fullness import is_full, trouble_of
 from mutt_appliance.queueing.shards import AsyncShard, note_in_use
 from mutt_appliance.telemetry.logs import get_logger
 
@@ -64,9 +65,10 @@ class Upkeep:
             async with asyncio.timeout(self._child.settings.redis_timeout):
                 await door.look()
         except (RedisError, OSError, TimeoutError) as error:
-            text = f"{self._child.settings.redis_where} does not answer: {type(error).__name__}"
+            text = trouble_of(self._child.settings.redis_where, error)
             if self._child.health.set(component, False, text):
-                log.error(f"{component} is away, events are refused with 503", error=str(error))
+                state = "full" if is_full(error) else "away"
+                log.error(f"{component} is {state}, events are refused with 503", error=str(error))
         else:
             if self._child.health.set(component, True):
                 log.info(f"{component} answers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,6 +10,8 @@ from typing import Any, Literal
 import orjson
 import redis.asyncio
 
+from mutt_appliance.queueing.client import ResponseError
+from mutt_appliance.queueing.fullness import PAUSE_SECS, is_full
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError, recover_call
 from mutt_appliance.queueing.scripts import script_source, text
@@ -103,7 +106,14 @@ class AlertQueue:
     async def wait(self, timeout_secs: float) -> bytes | None:
         """Wait for a new alert; it is then claimed (on the worker's list) and returned."""
         source, processing = self._lease.queue.source, self._lease.processing
-        item: Any = await self._client.brpoplpush(source, processing, timeout=timeout_secs)
+        try:
+            item: Any = await self._client.brpoplpush(source, processing, timeout=timeout_secs)
+        except ResponseError as error:
+            if not is_full(error):
+                raise
+            # Too full for a wait that ends with moving something; claims are still allowed.
+            await asyncio.sleep(min(timeout_secs, PAUSE_SECS))
+            return None
         return item  # type: ignore[no-any-return]
 
     async def settle(self, outcomes: Sequence[Outcome]) -> int:

@@ -18,7 +18,9 @@ from mutt_appliance.queueing.activity import (
     Activity,
     activity_keys,
 )
+from mutt_appliance.queueing.client import ResponseError
 from mutt_appliance.queueing.dead_letter import around_payload, now_rfc3339
+from mutt_appliance.queueing.fullness import PAUSE_SECS, is_full
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.lease import Lease, LeaseLostError, NameTakenError, recover_call
 from mutt_appliance.queueing.scripts import script_source, text
@@ -101,8 +103,20 @@ def wait_until_filled(shard: BlockingShard, timeout_secs: float) -> bool:
     The next one out is taken off the queue and put back where it was, in one step of Redis (6.2 and later).
     """
     queue = shard.keys.ingest_queue
-    answer: Any = shard.client.blmove(queue, queue, timeout_secs, src="RIGHT", dest="RIGHT")  # type: ignore[arg-type]
+    try:
+        answer: Any = shard.client.blmove(queue, queue, timeout_secs, src="RIGHT", dest="RIGHT")  # type: ignore[arg-type]
+    except ResponseError as error:
+        # Whether there is something shows the next claim, which a full Redis allows.
+        _pause_if_full(error, timeout_secs)
+        return True
     return answer is not None
+
+
+def _pause_if_full(error: ResponseError, timeout_secs: float) -> None:
+    """Wait here instead of in a Redis that is too full to move anything; raises any other error."""
+    if not is_full(error):
+        raise error
+    time.sleep(min(timeout_secs, PAUSE_SECS))
 
 
 class EventQueue:
@@ -164,7 +178,11 @@ class EventQueue:
     def wait(self, timeout_secs: float) -> bool:
         """Wait for an event; it goes to the worker's list and comes with the next claim."""
         source, processing = self._lease.queue.source, self._lease.processing
-        return self._client.brpoplpush(source, processing, timeout=timeout_secs) is not None
+        try:
+            return self._client.brpoplpush(source, processing, timeout=timeout_secs) is not None
+        except ResponseError as error:
+            _pause_if_full(error, timeout_secs)
+            return False
 
     def settle(
         self, settlement: Settlement, policy: UnhandledPolicy, shedding: Shedding = NO_SHEDDING

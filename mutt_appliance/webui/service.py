@@ -11,6 +11,7 @@ from aiohttp import web
 
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.client import RedisError
+from mutt_appliance.queueing.fullness import trouble_of
 from mutt_appliance.queueing.shards import AsyncShard
 from mutt_appliance.telemetry.endpoints import add_endpoints, serve
 from mutt_appliance.telemetry.logs import get_logger
@@ -169,7 +170,7 @@ class Webui:
             async with asyncio.timeout(settings.redis_timeout):
                 await shard.client.ping()
         except (RedisError, OSError, TimeoutError) as error:
-            self._note(component, False, f"{settings.redis_where} does not answer: {type(error).__name__}")
+            self._note(component, False, trouble_of(settings.redis_where, error))
         else:
             self._note(component, True, "ok")
 

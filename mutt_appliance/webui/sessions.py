@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from mutt_appliance.queueing.scripts import text
+from mutt_appliance.telemetry.logs import get_logger
 from mutt_appliance.webui.access import Person
 from mutt_appliance.webui.keyring import KeyRing
 from mutt_appliance.webui.problems import Problem
 from mutt_appliance.webui.stores import Stores
 
+log = get_logger("webui.sessions")
 COOKIE = "mutt_session"
 TOKEN_BYTES = 32
 TOKEN_MAX_CHARS = 128
@@ -57,6 +59,7 @@ class Sessions:
         redis, failures = self._stores.redis, self._stores.keys.signin_failures(address)
         if int(await redis.get(failures) or 0) >= FAILURES_MOST:
             wait = max(1, int(await redis.ttl(failures)))
+            log.warning("sign-in refused: too many wrong keys", address=address, wait_secs=wait)
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"too many wrong keys from {address}: try again in {wait} s",
@@ -68,6 +71,7 @@ class Sessions:
                 pipe.incr(failures)
                 pipe.expire(failures, FAILURES_WINDOW_SECS)
                 await pipe.execute()
+            log.warning("sign-in failed: no key of this appliance", address=address)
             raise Problem(HTTPStatus.UNAUTHORIZED, "this is no key of this appliance")
         token = random_source.token_urlsafe(TOKEN_BYTES)
         async with redis.pipeline(transaction=True) as pipe:
@@ -78,6 +82,7 @@ class Sessions:
             pipe.expire(self._key(token), self._idle_secs)
             pipe.delete(failures)
             await pipe.execute()
+        log.info("signed in", person=holder.person.name, role=holder.person.role.word, address=address)
         return Session(token, holder.person)
 
     async def find(self, token: str, *, take_notice: bool = False) -> Session | None:
@@ -106,6 +111,7 @@ class Sessions:
 
     async def end(self, session: Session) -> None:
         """Sign out."""
+        log.info("signed out", person=session.person.name)
         await self._stores.redis.delete(self._key(session.token))
 
     def _key(self, token: str) -> str:

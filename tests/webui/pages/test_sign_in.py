@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 import requests
+from structlog.testing import capture_logs
 
 from mutt_appliance.webui.sessions import COOKIE, FAILURES_MOST
 from tests.support.children import TEST_SECRETS
@@ -51,6 +52,27 @@ def test_too_many_wrong_keys_close_the_door_for_a_while(
     assert 1 <= int(answer.headers["Retry-After"]) <= 300
     client.delete("mutt:signin:127.0.0.1")
     assert sign_in(browser, url).status_code == 303
+
+
+def test_the_log_says_who_signed_in_and_from_where_somebody_failed(
+    browser: requests.Session, url: str, client: redis.Redis
+) -> None:
+    with capture_logs() as lines:
+        for _ in range(FAILURES_MOST):
+            sign_in(browser, url, "wrong-one")
+        sign_in(browser, url)
+        client.delete("mutt:signin:127.0.0.1")
+        sign_in(browser, url)
+    said = [line for line in lines if "sign" in line["event"]]
+    assert [line["event"] for line in said] == [
+        *["sign-in failed: no key of this appliance"] * FAILURES_MOST,
+        "sign-in refused: too many wrong keys",
+        "signed in",
+    ]
+    assert {line["address"] for line in said} == {"127.0.0.1"}
+    assert (said[-1]["person"], said[-1]["role"]) == ("administrator", "admin")
+    assert KEY not in str(lines)
+    assert "wrong-one" not in str(lines)
 
 
 @pytest.mark.parametrize("path", ["/", "/api?x=1"])
