@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import re
 import runpy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.support.monitoring import DASHBOARD, REPOSITORY, metrics_in, recorded
 
@@ -28,6 +33,40 @@ def title(panel: dict[str, Any]) -> str:
 def test_the_file_is_what_its_script_writes() -> None:
     script = runpy.run_path(str(REPOSITORY / "packaging" / "grafana_dashboard.py"))
     assert DASHBOARD.read_text(encoding="utf-8") == script["text"]()
+
+
+def differences(given: Any, read: Any, where: str = "dashboard") -> Iterator[str]:
+    """What of `given` is not in `read` as it was; null is as good as nothing."""
+    if isinstance(given, dict) and isinstance(read, dict):
+        for name, value in given.items():
+            if name in read:
+                yield from differences(value, read[name], f"{where}.{name}")
+            elif value is not None:
+                yield f"{where}.{name} is unknown"
+    elif isinstance(given, list) and isinstance(read, list) and len(given) == len(read):
+        for place, (one, other) in enumerate(zip(given, read, strict=True)):
+            yield from differences(one, other, f"{where}[{place}]")
+    elif given != read:
+        yield f"{where}: {given!r} is read as {read!r}"
+
+
+def read_by_grafana(document: dict[str, Any]) -> dict[str, Any]:
+    """`document` through the types of Grafana's schema, defaults added."""
+    register_default_plugins()
+    read: dict[str, Any] = json.loads(JSONEncoder().encode(Dashboard.from_json(document)))
+    return read
+
+
+def test_the_types_of_grafanas_schema_know_every_field() -> None:
+    assert list(differences(WHOLE, read_by_grafana(WHOLE))) == []
+
+
+def test_a_misspelt_field_would_be_found() -> None:
+    wrong = copy.deepcopy(WHOLE)
+    wrong["panels"][1]["fieldConfig"]["defaults"]["units"] = "s"
+    assert list(differences(wrong, read_by_grafana(wrong))) == [
+        "dashboard.panels[1].fieldConfig.defaults.units is unknown"
+    ]
 
 
 def test_ids_are_unique_and_the_dashboard_has_a_name_of_its_own() -> None:
