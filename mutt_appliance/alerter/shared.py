@@ -32,7 +32,7 @@ class Shared:
         settings = child.settings
         self.child = child
         self.metrics = metrics
-        self.shards = blocking_shards(settings, lambda: child.secrets, child.name)
+        self.shards = blocking_shards(settings, lambda: child.secrets, child.name, waits=True)
         self.views: list[ShardView] = []
         self.bell = Bell(child.stopping)
         self.live = LiveSettings(settings, self.shards.home.client, self.shards.home.keys)

@@ -62,7 +62,7 @@ async def forward(child: Child, metrics: ForwarderMetrics) -> None:
     settings = child.settings
     for field in set(settings.moog_signature_fields) & NEVER_IN_SIGNATURE:
         log.warning("MOOG_SIGNATURE_FIELDS: left out, it differs between events about one thing", field=field)
-    shards = async_shards(settings, lambda: child.secrets, child.name)
+    shards = async_shards(settings, lambda: child.secrets, child.name, waits=True)
     listening = blocking_client(settings, lambda: child.secrets, child.name)
     live = LiveSettings(settings, listening, KeySpace(settings))
     use = KeyUse("moog_api_key", child.secrets, ours=True)

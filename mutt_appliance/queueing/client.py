@@ -55,27 +55,30 @@ SecretsSource = Secrets | Callable[[], Secrets]
 """Secrets, or where those of now are: it is asked at each connect, so that a new password needs no new client."""
 
 
-def blocking_client(settings: Settings, secrets: SecretsSource, name: str, shard: int = 0) -> redis.Redis:
+def blocking_client(
+    settings: Settings, secrets: SecretsSource, name: str, shard: int = 0, *, waits: bool = False
+) -> redis.Redis:
     """Client for a role without an event loop; `name` is shown by CLIENT LIST.
 
-    With Sentinels it speaks to the master, in a Cluster to the master of the keys of `shard`.
+    With Sentinels it speaks to the master, in a Cluster to the master of the keys of `shard`. An answer is late
+    after REDIS_TIMEOUT; for one that `waits` in Redis up to BRPOPLPUSH_TIMEOUT, so much later.
     """
     pool = redis.BlockingConnectionPool(
         connection_class=BlockingUnix if settings.redis_on_socket else BlockingTcp,
         retry=Retry(NoBackoff(), 0),  # type: ignore[no-untyped-call]
-        **_options(settings, secrets, name, shard),
+        **_options(settings, secrets, name, shard, waits=waits),
     )
     return redis.Redis(connection_pool=pool)
 
 
 def async_client(
-    settings: Settings, secrets: SecretsSource, name: str, shard: int = 0
+    settings: Settings, secrets: SecretsSource, name: str, shard: int = 0, *, waits: bool = False
 ) -> redis.asyncio.Redis:
     """Client for a role with an event loop."""
     pool = redis.asyncio.BlockingConnectionPool(
         connection_class=AsyncUnix if settings.redis_on_socket else AsyncTcp,
         retry=AsyncRetry(NoBackoff(), 0),
-        **_options(settings, secrets, name, shard),
+        **_options(settings, secrets, name, shard, waits=waits),
     )
     return redis.asyncio.Redis(connection_pool=pool)
 
@@ -165,7 +168,9 @@ def _reader(secrets: SecretsSource) -> Callable[[], Secrets]:
     return secrets if callable(secrets) else lambda: secrets
 
 
-def _options(settings: Settings, secrets: SecretsSource, name: str, shard: int) -> dict[str, Any]:
+def _options(
+    settings: Settings, secrets: SecretsSource, name: str, shard: int, *, waits: bool
+) -> dict[str, Any]:
     locator = locator_of(settings, secrets, shard)
     over_tls = settings.redis_tls_enabled and not settings.redis_on_socket
     route = Route(
@@ -180,8 +185,8 @@ def _options(settings: Settings, secrets: SecretsSource, name: str, shard: int) 
         "db": settings.redis_db,
         "username": settings.redis_user,
         "client_name": "mutt-" + name.replace(":", "-"),
-        # A blocking pop waits up to its own timeout before the answer is late.
-        "socket_timeout": settings.redis_timeout + settings.brpoplpush_timeout,
+        # redis-py knows one timeout for all commands, and a blocking pop is not late before its own.
+        "socket_timeout": settings.redis_timeout + (settings.brpoplpush_timeout if waits else 0),
         "protocol": 2,
         # A claimed batch is some hundred kilobytes; the default of 64 would read it in many pieces.
         "socket_read_size": 1 << 20,

@@ -78,20 +78,26 @@ class Shards(Generic[C]):
         return new
 
 
-def blocking_shards(settings: Settings, secrets: SecretsSource, name: str) -> Shards[redis.Redis]:
-    """The shards of the configuration for a process without an event loop; `name` is shown by CLIENT LIST."""
+def blocking_shards(
+    settings: Settings, secrets: SecretsSource, name: str, *, waits: bool = False
+) -> Shards[redis.Redis]:
+    """The shards of the configuration for a process without an event loop; `name` and `waits` as for their clients."""
 
     def make(number: int) -> BlockingShard:
-        return Shard(number, blocking_client(settings, secrets, name, number), KeySpace(settings, number))
+        client = blocking_client(settings, secrets, name, number, waits=waits)
+        return Shard(number, client, KeySpace(settings, number))
 
     return Shards(settings.redis_shards, make)
 
 
-def async_shards(settings: Settings, secrets: SecretsSource, name: str) -> Shards[redis.asyncio.Redis]:
+def async_shards(
+    settings: Settings, secrets: SecretsSource, name: str, *, waits: bool = False
+) -> Shards[redis.asyncio.Redis]:
     """The shards of the configuration for a process with an event loop."""
 
     def make(number: int) -> AsyncShard:
-        return Shard(number, async_client(settings, secrets, name, number), KeySpace(settings, number))
+        client = async_client(settings, secrets, name, number, waits=waits)
+        return Shard(number, client, KeySpace(settings, number))
 
     return Shards(settings.redis_shards, make)
 

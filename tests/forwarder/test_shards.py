@@ -117,8 +117,10 @@ def other_redis(monkeypatch: pytest.MonkeyPatch, make_settings: MakeSettings) ->
     server.start()
     there = make_settings(redis_host=server.address, redis_timeout=1, brpoplpush_timeout=1)
 
-    def client(settings: Settings, secrets: SecretsSource, name: str, shard: int = 0) -> redis.asyncio.Redis:
-        return async_client(there if shard == 1 else settings, secrets, name, shard)
+    def client(
+        settings: Settings, secrets: SecretsSource, name: str, shard: int = 0, *, waits: bool = False
+    ) -> redis.asyncio.Redis:
+        return async_client(there if shard == 1 else settings, secrets, name, shard, waits=waits)
 
     monkeypatch.setattr(shards, "async_client", client)
     yield server

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mutt_appliance.config import Settings
 from mutt_appliance.queueing.client import (
@@ -259,3 +261,22 @@ def _ids(direct: redis.Redis) -> set[str]:
 def test_the_code_of_an_error_is_found_also_inside_a_script_s(text: str, code: str) -> None:
     assert has_code(ResponseError(text), code)
     assert not has_code(ResponseError(text), "MOVED")
+
+
+@pytest.mark.parametrize(("waits", "secs"), [(False, 0.3), (True, 0.8)])
+def test_only_who_waits_in_redis_gives_it_more_time_than_redis_timeout(
+    server: RedisServer, waits: bool, secs: float
+) -> None:
+    settings = settings_of(server, redis_timeout=0.3, brpoplpush_timeout=0.5)
+    client = blocking_client(settings, Secrets(), "test", waits=waits)
+    assert client.ping()
+    server.pause()
+    try:
+        started = time.monotonic()
+        with pytest.raises(RedisTimeoutError):
+            client.ping()
+        # Not at all timed from above: a busy machine may be late.
+        assert time.monotonic() - started >= secs
+    finally:
+        server.resume()
+    assert client.connection_pool.connection_kwargs["socket_timeout"] == pytest.approx(secs)
