@@ -37,7 +37,8 @@ from tests.support.servers import PostgresServer, RedisServer
 from tests.support.vault import VaultStub, variables
 from tests.support.waiting import free_port, wait_until
 
-pytestmark = pytest.mark.ha
+# Each of these alerts takes some seconds to fire.
+long = pytest.mark.ha
 
 DATABASE = "mutt_db"
 PAGED = "%LINK-3-UPDOWN: Interface Gi0/1, changed state to down"
@@ -234,11 +235,13 @@ def test_no_rule_fails_and_no_alert_fires_while_all_is_well(field: Field) -> Non
     assert field.prometheus.firing().keys() - expected == set()
 
 
+@long
 def test_a_wrong_key_of_a_sender_is_told(field: Field) -> None:
     assert field.post(field.paged(1), key="wrong") == 401
     field.fires("MUTTSendersUnauthorized")
 
 
+@long
 def test_service_levels_come_from_prometheus_as_specified_and_metrics_from_mutt(field: Field) -> None:
     ingestor = field.api("GET", "/slo")["components"]["ingestor"]
     query = AVAILABILITY.format(metric="mutt_ingest_requests_total", window="24h")
@@ -253,6 +256,7 @@ def test_service_levels_come_from_prometheus_as_specified_and_metrics_from_mutt(
     assert [float(sample["value"][1]) for sample in burn] == [0.0]
 
 
+@long
 def test_poison_in_the_alerters_dead_letters(field: Field) -> None:
     with field.redis.client() as client:
         client.lpush("mutt:ingest_queue", *(f"no event {number}" for number in range(101)))
@@ -263,6 +267,7 @@ def test_poison_in_the_alerters_dead_letters(field: Field) -> None:
     field.ends("MUTTHighAlerterDLQ")
 
 
+@long
 def test_alerts_that_moogsoft_refuses_in_the_forwarders_dead_letters(field: Field) -> None:
     field.moogsoft.answer = lambda _: Answer(404)
     assert field.post(field.paged(51)) == 200
@@ -273,6 +278,7 @@ def test_alerts_that_moogsoft_refuses_in_the_forwarders_dead_letters(field: Fiel
     field.ends("MUTTMoogAway")
 
 
+@long
 def test_the_rate_limit_reached_again_and_again(field: Field) -> None:
     field.api("PUT", "/config/moog_rate_limit", {"value": 1})
     field.api("PUT", "/config/moog_rate_period", {"value": 0.02})
@@ -282,6 +288,7 @@ def test_the_rate_limit_reached_again_and_again(field: Field) -> None:
     field.ends("MUTTMoogRateLimitHit")
 
 
+@long
 def test_an_ingest_queue_near_its_cap_and_events_that_nobody_takes(field: Field) -> None:
     field.ctl("stop", "alerter")
     with field.redis.client() as client, client.pipeline(transaction=False) as pipe:
@@ -300,6 +307,7 @@ def test_an_ingest_queue_near_its_cap_and_events_that_nobody_takes(field: Field)
     field.ends("MUTTProcessDown")
 
 
+@long
 def test_a_process_that_ends_again_and_again(field: Field) -> None:
     for times in range(1, 6):
         os.kill(field.appliance.children()["webui:0"], signal.SIGKILL)
@@ -307,6 +315,7 @@ def test_a_process_that_ends_again_and_again(field: Field) -> None:
     assert field.fires("MUTTProcessFlapping")["labels"]["process"] == "webui:0"
 
 
+@long
 def test_a_certificate_that_ends_soon_and_one_that_is_about_to_end(field: Field) -> None:
     field.new_certificate(SHORT_DAYS)
     alert = field.fires("MUTTCertificateExpiring")
@@ -320,6 +329,7 @@ def test_a_certificate_that_ends_soon_and_one_that_is_about_to_end(field: Field)
     field.ends("MUTTCertificateExpiring")
 
 
+@long
 def test_vault_away(field: Field) -> None:
     field.vault.stop()
     field.fires("MUTTVaultAway")
@@ -329,6 +339,7 @@ def test_vault_away(field: Field) -> None:
     field.ends("MUTTVaultAway")
 
 
+@long
 def test_no_rules(field: Field) -> None:
     (made,) = field.api("GET", "/rules")["items"]
     field.api("PUT", f"/rules/{made['id']}", {"is_active": False})
@@ -337,6 +348,7 @@ def test_no_rules(field: Field) -> None:
     field.ends("MUTTNoRules")
 
 
+@long
 def test_the_database_away_and_no_event_that_is_processed(field: Field) -> None:
     field.postgres.pause()
     try:
@@ -350,6 +362,7 @@ def test_the_database_away_and_no_event_that_is_processed(field: Field) -> None:
     field.ends("MUTTAlerterStalled")
 
 
+@long
 def test_moogsoft_down_with_alerts_that_wait(field: Field) -> None:
     field.moogsoft.answer = lambda _: Answer(503)
     assert field.post(field.paged(1_500)) == 200
@@ -359,6 +372,7 @@ def test_moogsoft_down_with_alerts_that_wait(field: Field) -> None:
     field.ends("MUTTMoogAway")
 
 
+@long
 def test_redis_away_and_requests_that_fail(field: Field) -> None:
     field.redis.pause()
     try:
