@@ -53,6 +53,7 @@ def enable_pool_metrics(runtime_dir: Path, role: str, index: int) -> None:
     folder = metrics_folder(runtime_dir, role)
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    use_roomy_files()
     values.ValueClass = values.MultiProcessValue(process_identifier=lambda: f"{role}-{index}")  # type: ignore[no-untyped-call]
 
 
