@@ -13,8 +13,10 @@ from mutt_appliance.alerter.rule_cache import RuleCache
 from mutt_appliance.alerter.shard_view import ShardView
 from mutt_appliance.config import Settings
 from mutt_appliance.process import Child
+from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dynamic import LiveSettings
 from mutt_appliance.queueing.events import NO_SHEDDING, Claim, Settled, Shedding, UnhandledPolicy
+from mutt_appliance.queueing.fullness import refusal_of, trouble_of
 from mutt_appliance.queueing.shards import BlockingShard, blocking_shards
 from mutt_appliance.rules.patterns import PatternHasher
 from mutt_appliance.store.audit import AuditWriter
@@ -143,9 +145,11 @@ class Shared:
         if view.well():
             self.bell.ring(for_all=True)
 
-    def redis_trouble(self, view: ShardView, text: str) -> None:
-        """It did not; it is asked again after a while."""
+    def redis_trouble(self, view: ShardView, error: RedisError) -> None:
+        """It did not, or it takes nothing; it is asked again after a while."""
         view.failed()
+        where = self.settings.redis_where
+        text = trouble_of(where, error) if refusal_of(error) else f"{where}: {type(error).__name__}: {error}"
         self.trouble(view.shard.component("redis"), text)
 
     def well(self, component: str) -> None:

@@ -127,8 +127,7 @@ class Worker:
             seat.view.failed()
             self._shared.trouble("lease", str(error))
         except RedisError as error:
-            where = self._settings.redis_where
-            self._shared.redis_trouble(seat.view, f"{where}: {type(error).__name__}: {error}")
+            self._shared.redis_trouble(seat.view, error)
         return False
 
     def _claim(self, seat: Seat) -> Claim:
@@ -169,8 +168,7 @@ class Worker:
                 if left <= 0 or seat.queue.wait(min(left, WAIT_SLICE_SECS)):
                     break
         except RedisError as error:
-            where = self._settings.redis_where
-            self._shared.redis_trouble(seat.view, f"{where}: {type(error).__name__}: {error}")
+            self._shared.redis_trouble(seat.view, error)
         seat.unsettled = True
 
     def _process(self, seat: Seat, claim: Claim) -> None:

@@ -17,7 +17,7 @@ OLDEST = (6, 2)
 SLOW_MS = 20.0
 # Of maxmemory, or of the host's memory.
 NEARLY_FULL = 0.8
-PINGS = 5
+QUESTIONS = 5
 CLOCK_DIFFERENCE_SECS = 2.0
 
 
@@ -64,9 +64,10 @@ def _read(patient: Patient) -> RedisFacts:
     with blocking_client(patient.hurried, patient.secrets, "ctl-doctor") as client:
         info: Any = client.info()
         started = time.perf_counter()
-        for _ in range(PINGS):
-            client.ping()
-        ping_ms = (time.perf_counter() - started) * 1000 / PINGS
+        for _ in range(QUESTIONS):
+            # Not PING, which a Redis without room on its disk refuses.
+            client.time()
+        ping_ms = (time.perf_counter() - started) * 1000 / QUESTIONS
         seconds, micros = client.time()
         ahead = seconds + micros / 1e6 - time.time()
         try:

@@ -18,6 +18,7 @@ from mutt_appliance.forwarder.holdings import Holdings
 from mutt_appliance.forwarder.housekeeping import end
 from mutt_appliance.forwarder.jobs import prepare
 from mutt_appliance.forwarder.membership import Membership
+from mutt_appliance.forwarder.retry import RETRY_AFTER_MAX_SECS
 from mutt_appliance.process import Child
 from mutt_appliance.queueing.alerts import AlertClaim, AlertQueue, Outcome
 from mutt_appliance.queueing.client import RedisError
@@ -90,6 +91,11 @@ class Lane:
     @property
     def _settings(self) -> Settings:
         return self._live.current
+
+    @property
+    def _longest_delay_ms(self) -> int:
+        # A probe's alert waits for a probe interval, which is an hour at most as well.
+        return round(1000 * max(self._settings.moog_retry_max_delay, RETRY_AFTER_MAX_SECS))
 
     def wake(self) -> None:
         """Something happened: a request ended, there is room, or the end has come."""
@@ -186,7 +192,7 @@ class Lane:
         if room <= 0 or (self._waiter is not None and time.monotonic() < self._retry_at):
             return
         asked_at = time.monotonic()
-        claim = await self.queue.claim(room)
+        claim = await self.queue.claim(room, self._longest_delay_ms)
         self.membership.proved(asked_at)
         self._take(claim.items)
         self._note(claim)
@@ -201,7 +207,7 @@ class Lane:
         await self._stop_waiter()
         probe = self.probing and not self.holdings.pending
         asked_at = time.monotonic()
-        claim = await self.queue.claim(int(probe), for_probe=probe)
+        claim = await self.queue.claim(int(probe), self._longest_delay_ms, for_probe=probe)
         self.membership.proved(asked_at)
         self._take(claim.items)
         self._note(claim)

@@ -102,6 +102,8 @@ class Door:
         It raises OutOfMemoryError from when Redis refused something for that until there is room again.
         """
         try:
+            # Without its disk Redis tells depths, and refuses this as it does any change.
+            await self.shard.client.ping()
             async with self.shard.client.pipeline(transaction=False) as pipe:
                 pipe.llen(self.shard.keys.ingest_queue)
                 pipe.llen(self.shard.keys.ingest_dead)

@@ -23,7 +23,7 @@ from mutt_appliance.ingestor.rates import AcceptedCounter
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.dead_letter import now_rfc3339
 from mutt_appliance.queueing.errors import ReplicasMissingError
-from mutt_appliance.queueing.fullness import is_full
+from mutt_appliance.queueing.fullness import is_full, refusal_of
 from mutt_appliance.queueing.intake import IntakeResult
 from mutt_appliance.queueing.outcomes import OutcomeCounter
 from mutt_appliance.secrets import Secrets
@@ -206,9 +206,10 @@ class IngestHandler:
             )
             raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "replicas", text) from error
         except (RedisError, OSError) as error:
-            if is_full(error):
-                text = "Redis is full (maxmemory): nothing was queued, send the events again"
-                raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "redis_full", text) from error
+            if refusal := refusal_of(error):
+                text = f"{refusal}: nothing was queued, send the events again"
+                reason = "redis_full" if is_full(error) else "redis_disk"
+                raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, reason, text) from error
             text = "Redis is not reachable: nothing was queued for certain, send the events again"
             raise Rejection(HTTPStatus.SERVICE_UNAVAILABLE, "redis", text) from error
         except OverloadedError as error:

@@ -85,15 +85,16 @@ class AlertQueue:
         keys, args = self._lease.unregister_call()
         await self._unregister(keys=keys, args=args)
 
-    async def claim(self, most: int, *, for_probe: bool = False) -> AlertClaim:
+    async def claim(self, most: int, longest_delay_ms: int, *, for_probe: bool = False) -> AlertClaim:
         """Claim up to `most` alerts, due retries first. Raises LeaseLostError.
 
-        For a probe new ones come first, so that it is another alert each time, and a retry need not be due.
+        A retry that is due after `longest_delay_ms` is due now: the clock was set back. For a probe new ones come
+        first, so that it is another alert each time, and a retry need not be due.
         """
         queue = self._lease.queue
         answer = await self._claim(
             keys=[queue.source, self._lease.processing, self._lease.heartbeat, self._keys.retry, queue.dead],
-            args=[self._lease.token, self._lease.ttl_ms, most, int(for_probe)],
+            args=[self._lease.token, self._lease.ttl_ms, most, int(for_probe), longest_delay_ms],
         )
         if not answer:
             raise LeaseLostError(self._lease.worker)
@@ -162,7 +163,7 @@ class AlertQueue:
         queue = self._lease.queue
         recovered = 0
         for name in await self._client.smembers(queue.workers):
-            keys, args = recover_call(queue, text(name))
+            keys, args = recover_call(queue, text(name), self._lease.ttl_ms)
             recovered += max(0, int(await self._recover(keys=keys, args=args)))
         return recovered
 

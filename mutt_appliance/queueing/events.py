@@ -29,6 +29,9 @@ from mutt_appliance.queueing.shards import BlockingShard
 # From this many lost workers on an event is claimed alone; the scripts have the same number.
 SUSPECT_AFTER = 2
 
+# A batch takes a multiple of this in the memory of the alerter and of PostgreSQL, which takes no gigabyte at once.
+BATCH_MOST_BYTES = 32 << 20
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -159,14 +162,14 @@ class EventQueue:
         self._unregister(keys=keys, args=args)
 
     def claim(self, batch_size: int) -> Claim:
-        """Claim up to `batch_size` events. Raises LeaseLostError."""
+        """Claim up to `batch_size` events, fewer of large ones (BATCH_MOST_BYTES). Raises LeaseLostError."""
         queue = self._lease.queue
         answer = self._claim(
             keys=[
                 queue.source, self._lease.processing, self._lease.heartbeat, queue.suspects,
                 queue.source, self._keys.alert_queue, queue.dead,
             ],
-            args=[self._lease.token, self._lease.ttl_ms, batch_size],
+            args=[self._lease.token, self._lease.ttl_ms, batch_size, BATCH_MOST_BYTES],
         )  # fmt: skip
         if not answer:
             raise LeaseLostError(self._lease.worker)
@@ -222,7 +225,7 @@ class EventQueue:
         queue = self._lease.queue
         recovered = 0
         for name in self._client.smembers(queue.workers):
-            keys, args = recover_call(queue, text(name))
+            keys, args = recover_call(queue, text(name), self._lease.ttl_ms)
             recovered += max(0, int(self._recover(keys=keys, args=args)))
         return recovered
 

@@ -69,7 +69,7 @@ class Lease:
         return [self.heartbeat], [self.token, self.ttl_ms]
 
 
-def recover_call(queue: WorkQueue, worker: str) -> tuple[list[str], list[str | int]]:
-    """Keys and arguments of recover.lua for the list of `worker`."""
+def recover_call(queue: WorkQueue, worker: str, ttl_ms: int) -> tuple[list[str], list[str | int]]:
+    """Keys and arguments of recover.lua for the list of `worker`; `ttl_ms` is the usual length of a lease."""
     keys = [queue.processing(worker), queue.heartbeat(worker), queue.source, queue.workers, queue.suspects]
-    return keys, [worker]
+    return keys, [worker, ttl_ms]

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from types import FrameType
+import threading
 
 from setproctitle import setproctitle
 
@@ -22,6 +22,7 @@ from mutt_appliance.telemetry.metrics import enable_pool_metrics
 
 # Blocked by the supervisor around the spawn, so that none of them ends a child that has no handler yet.
 HELD_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+TAKEN_SIGNALS = frozenset({signal.SIGTERM, signal.SIGHUP})
 MESSAGE_MAX_BYTES = 65536
 
 
@@ -63,18 +64,29 @@ def run_child(spec: ChildSpec, module: str) -> None:
 
 
 def _handle_signals(child: Child) -> None:
-    def stop(_: int, __: FrameType | None) -> None:
-        child.request_stop()
+    """Take them one after the other in a thread of their own; in every other thread they stay blocked.
 
-    def reload(_: int, __: FrameType | None) -> None:
-        _take_messages(child)
-        child.request_reload()
+    A handler would interrupt whatever the main thread does, another handler as well. Both use locks (events, the
+    log), and one that is held by what was interrupted would never be free again.
+    """
+
+    def loop() -> None:
+        try:
+            while True:
+                if signal.sigwait(TAKEN_SIGNALS) == signal.SIGTERM:
+                    child.request_stop()
+                else:
+                    _take_messages(child)
+                    child.request_reload()
+        # A process that hears of no stop must not go on.
+        except Exception:  # noqa: BLE001
+            get_logger("supervisor.bootstrap").exception("process failed")
+            _leave(child, 1)
 
     # Ctrl-C reaches the whole process group; the supervisor decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, reload)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN_SIGNALS)
+    threading.Thread(target=loop, name="signals", daemon=True).start()
 
 
 def _take_messages(child: Child) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -70,7 +71,11 @@ def log_of(runtime_dir: Path, name: str) -> LogFile:
 
 
 class Tee:
-    """A text stream that writes to stderr and to a log file: the supervisor's own lines."""
+    """A text stream that writes to stderr and to a log file: the supervisor's own lines.
+
+    A stderr that nobody reads any more, or that is a file on a full disk, must not end the supervisor: its lines are
+    left out there.
+    """
 
     def __init__(self, file: LogFile, stream: TextIO | None = None) -> None:
         self._file = file
@@ -79,11 +84,14 @@ class Tee:
     def write(self, text: str) -> int:
         """Write to both."""
         self._file.write(without_priorities(text.encode("utf-8", "backslashreplace")))
-        return self._stream.write(text)
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
 
     def flush(self) -> None:
         """Flush the stream; the file is not buffered."""
-        self._stream.flush()
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
     def isatty(self) -> bool:
         """As the stream."""

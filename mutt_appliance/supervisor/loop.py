@@ -44,6 +44,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # A signal to the whole process group may reach us twice (once from the loader of a one-file
 # binary): only one that comes later than this after the first means "now".
 SAME_SIGNAL_SECS = 1.0
+# Reloads that SIGHUPs ask for are so far apart: a storm of them must not keep anybody from work.
+HANGUP_REST_SECS = 0.2
 TURN_MAX_SECS = 5.0
 TURN_MIN_SECS = 0.005
 DRAIN_NOTICE_SECS = 5.0
@@ -85,6 +87,7 @@ class Supervisor:
         self._notifier = notifier or Notifier()
         self.run_id = new_run_id()
         self._pending: list[signal.Signals] = []
+        self._hangup_at = 0.0
         self._stopping_since: float | None = None
         self._killed = False
         self.restart_wanted = False
@@ -152,8 +155,7 @@ class Supervisor:
     def _turn(self) -> None:
         for key, _ in self._selector.select(self._time_to_wait()):
             key.data()
-        while self._pending:
-            self._on_signal(self._pending.pop(0))
+        self._take_signals()
         self.desk.serve()
         self._take_news()
         now = time.monotonic()
@@ -184,9 +186,9 @@ class Supervisor:
         self.members = [m for m in self.members if not m.retiring or m.machine.alive]
 
     def _time_to_wait(self) -> float:
-        if self._pending:
-            return 0.0
         deadline = min((member.deadline() for member in self.members), default=math.inf)
+        if self._pending:
+            deadline = min(deadline, self._hangup_at)
         wait = min(deadline, self._notifier.deadline) - time.monotonic()
         # While not all is started, some wait for the patience of others: look more often.
         longest = TURN_MAX_SECS if self.ready and self._stopping_since is None else 0.2
@@ -214,13 +216,24 @@ class Supervisor:
         return self._stopping_since is not None and not any(m.machine.alive for m in self.members)
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        """Signal handler: nothing but a note; the wakeup descriptor ends the wait."""
-        if number != signal.SIGCHLD:
+        """Signal handler: nothing but a note; the wakeup descriptor ends the wait.
+
+        One that came again before it was looked at is one, as for the kernel.
+        """
+        if number != signal.SIGCHLD and number not in self._pending:
             self._pending.append(signal.Signals(number))
+
+    def _take_signals(self) -> None:
+        for number in tuple(self._pending):
+            if number is signal.SIGHUP and time.monotonic() < self._hangup_at:
+                continue
+            self._pending.remove(number)
+            self._on_signal(number)
 
     def _on_signal(self, number: signal.Signals) -> None:
         now = time.monotonic()
         if number is signal.SIGHUP:
+            self._hangup_at = now + HANGUP_REST_SECS
             self.reload()
         elif self._stopping_since is None:
             self.stop(number.name)

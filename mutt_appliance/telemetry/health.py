@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mutt_appliance.telemetry.logs import get_logger
+
+log = get_logger("telemetry.health")
+
 PUBLISH_INTERVAL_SECS = 1.0
 STALE_AFTER_SECS = 10.0
 
@@ -29,6 +33,7 @@ class HealthBoard:
         self._facts: dict[str, Any] = {}
         self._changed = True
         self._published_at = 0.0
+        self._unwritten = False
 
     def set(self, component: str, ok: bool, detail: str = "") -> bool:
         """Note how `component` is; returns True when `ok` changed, which is worth a log line."""
@@ -70,9 +75,19 @@ class HealthBoard:
         try:
             temporary.write_text(json.dumps(document, default=str), encoding="utf-8")
             temporary.replace(self._path)
-        except OSError:
-            # A full or missing runtime folder must not stop the work; readers see a stale file and say so.
+        except OSError as error:
+            # A full or missing runtime folder, or no descriptor left, must not stop the work; readers see a stale file.
             self._changed = True
+            if not self._unwritten:
+                self._unwritten = True
+                log.error(
+                    "health cannot be written: this process will look as if it did not respond",
+                    error=str(error),
+                )
+        else:
+            if self._unwritten:
+                self._unwritten = False
+                log.info("health is written again")
 
 
 def health_folder(runtime_dir: Path) -> Path:

@@ -24,12 +24,22 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from mutt_appliance.config import Settings
 from mutt_appliance.config.dynamic import DYNAMIC, as_number
+from mutt_appliance.telemetry.mapped_files import use_roomy_files
 from mutt_appliance.telemetry.state_metrics import HealthCollector, ProcessCollector
 
 LATENCY_BUCKETS_SECS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 FAULTS_OF_SENDERS = ("unauthorized", "invalid", "too_large", "incomplete")
 """Reasons of requests that MUTT rightly refuses (4xx): no unavailability of MUTT."""
-FAULTS_OF_OURS = ("queue_full", "redis", "redis_full", "replicas", "overloaded", "draining", "internal")
+FAULTS_OF_OURS = (
+    "queue_full",
+    "redis",
+    "redis_full",
+    "redis_disk",
+    "replicas",
+    "overloaded",
+    "draining",
+    "internal",
+)
 LATENCY_BUCKETS_MS = (0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 15000)
 
 
@@ -43,6 +53,7 @@ def enable_pool_metrics(runtime_dir: Path, role: str, index: int) -> None:
     folder = metrics_folder(runtime_dir, role)
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    use_roomy_files()
     values.ValueClass = values.MultiProcessValue(process_identifier=lambda: f"{role}-{index}")  # type: ignore[no-untyped-call]
 
 

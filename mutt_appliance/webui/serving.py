@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from mutt_appliance.queueing.client import RedisError
-from mutt_appliance.queueing.fullness import is_full
+from mutt_appliance.queueing.fullness import refusal_of
 from mutt_appliance.store.editing import ConflictError, NotFoundError, VersionError
 from mutt_appliance.store.errors import StoreUnavailable
 from mutt_appliance.telemetry.logs import get_logger
@@ -144,7 +144,7 @@ def as_problem(error: Exception, where: str) -> Problem:
             )
         case RedisError() | OSError():
             log.warning("a store is away", operation=where, error=str(error))
-            detail = "Redis is full" if is_full(error) else "a store does not answer: try again"
+            detail = refusal_of(error) or "a store does not answer: try again"
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, (), RETRY_AFTER)
     log.error("request failed", operation=where, exc_info=error)
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of MUTT: its log says more")

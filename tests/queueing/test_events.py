@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 import redis
 
+from mutt_appliance.queueing import events as events_module
 from mutt_appliance.queueing.events import (
     SUSPECT_AFTER,
     EventQueue,
@@ -89,6 +91,28 @@ def test_a_large_claim_keeps_the_order(
     queue = worker()
     assert queue.claim(2500).items == events
     assert queue.claim(2500).items == events
+
+
+def test_large_events_make_small_batches(
+    client: redis.Redis, keys: KeySpace, worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = fill(client, keys, 10)
+    monkeypatch.setattr(events_module, "BATCH_MOST_BYTES", 3 * len(events[0]))
+    queue = worker()
+    assert queue.claim(10).items == events[:3]
+    # What is held counts, however often it is claimed again.
+    assert queue.claim(10).items == events[:3]
+    assert settle_all(queue) == events
+
+
+def test_an_event_larger_than_a_batch_is_a_batch(
+    client: redis.Redis, keys: KeySpace, worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = fill(client, keys, 3)
+    monkeypatch.setattr(events_module, "BATCH_MOST_BYTES", 1)
+    queue = worker()
+    assert queue.claim(10).items == events[:1]
+    assert settle_all(queue) == events
 
 
 def test_a_claim_whose_answer_was_lost_comes_again_with_what_is_new(
@@ -184,6 +208,17 @@ def test_the_janitor_leaves_the_living_alone(client: redis.Redis, keys: KeySpace
     one.claim(2)
     assert other.dead_workers_recovered() == 0
     assert one.settle(Settlement(2), POLICY).dead_depth == 0
+
+
+def test_a_lease_that_a_clock_set_back_made_longer_is_cut(
+    client: redis.Redis, keys: KeySpace, worker: MakeWorker
+) -> None:
+    worker("dead")
+    for ask in (lambda: worker("w2").dead_workers_recovered(), lambda: worker("dead", run_id="run2")):
+        client.pexpire(keys.events.heartbeat("dead"), 3_600_000)
+        with suppress(NameTakenError):
+            ask()
+        assert 60_000 < int(client.pttl(keys.events.heartbeat("dead"))) <= 90_000
 
 
 def test_recovered_events_go_back_to_the_end_they_came_from(

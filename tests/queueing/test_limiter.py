@@ -134,6 +134,23 @@ def test_a_forwarder_that_died_is_counted_until_its_requests_must_have_ended(
     run(settings, work)
 
 
+def test_a_clock_that_was_set_back_by_an_hour_holds_nothing_up_for_an_hour(
+    settings: Settings, keys: KeySpace, own_clock: Callable[[int], None]
+) -> None:
+    async def work(client: redis.asyncio.Redis) -> None:
+        limiter = RateLimiter(client, keys.rate_limit, 2, PERIOD_MS, REQUEST_MS)
+        ended, _ = (await limiter.take(2)).tokens
+        limiter.end(ended)
+        await limiter.take(0)
+        own_clock(-3600 * 1_000_000)
+        # Nobody knows any more when they began: both may have been just now.
+        assert (await limiter.take(1)).tokens == []
+        own_clock((LONGEST_MS + PERIOD_MS) * 1000 + 1)
+        assert len((await limiter.take(2)).tokens) == 2
+
+    run(settings, work)
+
+
 def test_a_grant_whose_answer_is_lost_or_late_is_handed_back(
     settings: Settings, keys: KeySpace, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

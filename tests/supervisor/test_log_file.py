@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from pathlib import Path
+
+import pytest
 
 from mutt_appliance.supervisor.log_file import LogFile, Tee, log_of
 
@@ -53,6 +56,21 @@ def test_a_folder_that_is_not_there_is_no_error_and_is_used_once_it_is(tmp_path:
     (tmp_path / "run" / "logs").mkdir(parents=True)
     file.write(b"kept\n")
     assert (tmp_path / "run" / "logs" / "alerter-0.log").read_bytes() == b"kept\n"
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["nobody reads", "disk full"])
+def test_a_tee_goes_on_when_stderr_takes_nothing(tmp_path: Path, full: bool) -> None:
+    if full:
+        writer = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, writer = os.pipe()
+        os.close(reader)
+    # As Python opens stderr.
+    with contextlib.suppress(OSError), os.fdopen(writer, "w", buffering=1) as stream:
+        tee = Tee(LogFile(tmp_path / "a.log"), stream)
+        for _ in range(3):
+            print("line", file=tee, flush=True)
+    assert (tmp_path / "a.log").read_text() == "line\n" * 3
 
 
 def test_a_tee_writes_to_both(tmp_path: Path) -> None:

@@ -153,14 +153,18 @@ def event(**fields: object) -> dict[str, Any]:
 
 
 @contextmanager
-def running_line(stores: Stores, *, ca: Path | None = None, **env: str) -> Iterator[Line]:
+def running_line(
+    stores: Stores, *, ca: Path | None = None, redis_folder: str = "", **env: str
+) -> Iterator[Line]:
     """An appliance with these variables on a Redis and a database of its own, with one rule.
 
-    `ca`: who issued the certificates that the variables name.
+    `ca`: who issued the certificates that the variables name. In a given `redis_folder` Redis writes every second.
     """
     database = f"line_{next(_numbers)}"
     with ExitStack() as stack:
-        server = RedisServer(appendfsync="always")
+        server = RedisServer(
+            Path(redis_folder) if redis_folder else None, appendfsync="everysec" if redis_folder else "always"
+        )
         stack.callback(server.close)
         server.start()
         stack.callback(stores.postgres.execute, f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')

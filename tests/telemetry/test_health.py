@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mutt_appliance.telemetry.health import STALE_AFTER_SECS, HealthBoard, health_folder, pool_health
 
@@ -29,6 +30,21 @@ def test_a_pool_is_well_when_each_of_its_processes_is(runtime: Path) -> None:
     assert (well, document["status"]) == (False, "degraded")
     assert document["processes"]["alerter:0"]["status"] == "ok"
     assert document["processes"]["alerter:1"]["components"]["database"] == {"ok": False, "detail": "refused"}
+
+
+def test_a_process_that_cannot_write_says_so_once_and_when_it_can_again(tmp_path: Path) -> None:
+    board = HealthBoard(tmp_path, "alerter", 0)
+    with capture_logs() as lines:
+        for _ in range(3):
+            board.publish()
+        health_folder(tmp_path).mkdir()
+        board.publish()
+    assert [line["event"] for line in lines] == [
+        "health cannot be written: this process will look as if it did not respond",
+        "health is written again",
+    ]
+    assert "No such file or directory" in lines[0]["error"]
+    assert pool_health(tmp_path, "alerter")[0] is True
 
 
 def test_a_process_that_stopped_writing_is_not_responding(runtime: Path) -> None:

@@ -1,6 +1,6 @@
 -- Claim up to a batch of events, all in one round trip.
 -- KEYS  source, processing list, heartbeat, suspects, then lists whose depth is of interest
--- ARGV  token, lease in ms, batch size
+-- ARGV  token, lease in ms, batch size, bytes of events at most (one event is claimed whatever its size)
 -- Returns false without the lease, else {items newest first, deaths, depth of each interesting list}.
 --
 -- What is already on the processing list (its answer was lost) is part of the batch. An item that was
@@ -36,6 +36,20 @@ if watch then
       end
       break
     end
+  end
+end
+
+local room = tonumber(ARGV[4])
+if take > 0 and held > 0 then
+  for _, item in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+    room = room - #item
+  end
+end
+for i = 0, take - 1 do
+  room = room - #batch[#batch - i]
+  if room < 0 and held + i > 0 then
+    take = i
+    break
   end
 end
 

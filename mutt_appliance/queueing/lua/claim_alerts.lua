@@ -2,6 +2,7 @@
 -- KEYS  1 alert queue  2 processing list  3 heartbeat  4 retry set  5 dead letters
 -- ARGV  1 token  2 lease in ms  3 how many at most
 --       4 whether they are for a probe (0|1): then new ones come first, and a retry does not have to be due
+--       5 longest delay of a retry in ms: one that is due later had its time from a clock that was set back, and is due
 -- Returns false without the lease, else
 --   {items oldest first, ms until the next retry is due or -1, depth of queue, retry set, dead letters, processing list}.
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then
@@ -13,9 +14,9 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local want = tonumber(ARGV[3])
 local items = {}
-local function take_retries(until_ms)
+local function take_retries(from_ms, until_ms)
   if #items >= want then return end
-  for _, item in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', until_ms, 'LIMIT', 0, want - #items)) do
+  for _, item in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], from_ms, until_ms, 'LIMIT', 0, want - #items)) do
     redis.call('ZREM', KEYS[4], item)
     redis.call('LPUSH', KEYS[2], item)
     items[#items + 1] = item
@@ -30,9 +31,10 @@ local function take_new()
 end
 if ARGV[4] == '1' then
   take_new()
-  take_retries('+inf')
+  take_retries('-inf', '+inf')
 else
-  take_retries(now)
+  take_retries('-inf', now)
+  take_retries('(' .. string.format('%.0f', now + ARGV[5]), '+inf')
   take_new()
 end
 

@@ -4,6 +4,10 @@
 -- Returns the number of items given back, or -1 if another run's worker holds the name.
 --#include give_back
 local current = redis.call('GET', KEYS[2])
+-- A clock that was set back makes a lease longer than anybody asked for.
+if 1000 * redis.call('TTL', KEYS[2]) > ARGV[3] + 60000 then
+  redis.call('PEXPIRE', KEYS[2], ARGV[3] + 60000)
+end
 if current and string.sub(current, 1, #ARGV[2]) ~= ARGV[2] then
   return -1
 end

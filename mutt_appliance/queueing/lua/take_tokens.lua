@@ -16,16 +16,23 @@
 --
 -- Telling an end or a return again changes nothing. Who never tells an end is counted until it must have come.
 -- A member of an older version has the time of its grant, and counts for a period from then on.
+-- A clock that was set back leaves times which no request can have: it counts as begun now, and not for all that time.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local limit, period_us, longest_us = tonumber(ARGV[1]), tonumber(ARGV[2]) * 1000, tonumber(ARGV[3]) * 1000
 local wanted, unused = tonumber(ARGV[4]), tonumber(ARGV[6])
+-- Forwarders of other appliances may have a longer MOOG_WEBHOOK_TIMEOUT, so much longer at most.
+local SET_BACK_US = 60 * 1000000
 local function whole(number)
   return string.format('%.0f', number)
 end
 
 -- A full Redis refuses ZADD, but not in a script that took something away first.
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. whole(now - period_us))
+local latest = whole(now + longest_us)
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. whole(now + longest_us + SET_BACK_US), '+inf')) do
+  redis.call('ZADD', KEYS[1], latest, name)
+end
 for i = 7, #ARGV do
   if i < 7 + unused then
     redis.call('ZREM', KEYS[1], ARGV[i])
@@ -35,7 +42,7 @@ for i = 7, #ARGV do
 end
 local granted = math.max(0, math.min(wanted, limit - redis.call('ZCARD', KEYS[1])))
 for i = 1, granted do
-  redis.call('ZADD', KEYS[1], whole(now + longest_us), ARGV[5] .. ':' .. i)
+  redis.call('ZADD', KEYS[1], latest, ARGV[5] .. ':' .. i)
 end
 local newest = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
 if newest then
