@@ -1,12 +1,20 @@
 -- May the caller send the next probe? One may in each interval.
 -- KEYS  1 circuit
+-- ARGV  1 longest time between probes, in ms: it may be shorter now than when the interval was chosen, and the clock of a
+--         replica that became master may be behind
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local longest = tonumber(ARGV[1])
 local due = redis.call('HGET', KEYS[1], 'probe_at')
-if not due or redis.call('HEXISTS', KEYS[1], 'opened_at') == 0 or now < tonumber(due) then
+if not due or redis.call('HEXISTS', KEYS[1], 'opened_at') == 0 then
   return 0
 end
+local wait = tonumber(due) - now
+if wait > 0 and wait <= longest then
+  return 0
+end
+local interval = math.min(longest, redis.call('HGET', KEYS[1], 'interval'))
 -- A full Redis refuses HSET, but not in a script that took something away first.
 redis.call('HDEL', KEYS[1], 'probe_at')
-redis.call('HSET', KEYS[1], 'probe_at', string.format('%.0f', now + redis.call('HGET', KEYS[1], 'interval')))
+redis.call('HSET', KEYS[1], 'interval', interval, 'probe_at', string.format('%.0f', now + interval))
 return 1
