@@ -171,6 +171,22 @@ def _failed_at(letter: Letter | None) -> str:
     return (letter and letter.failed_at) or ""
 
 
+async def _merged(
+    sources: Sequence[AsyncIterator[Letter]], most: int, choose: Callable[..., int]
+) -> AsyncIterator[Letter]:
+    """Up to `most` letters of sources that are in order, `choose` (min, max) by the time they failed."""
+    heads = [await anext(source, None) for source in sources]
+    for _ in range(most):
+        left = [n for n, head in enumerate(heads) if head is not None]
+        if not left:
+            return
+        chosen = choose(left, key=lambda n: _failed_at(heads[n]))
+        letter = heads[chosen]
+        heads[chosen] = await anext(sources[chosen], None)
+        if letter is not None:
+            yield letter
+
+
 class Pile:
     """The letters of one queue that lie in one shard. Every method may raise redis.RedisError."""
 
@@ -194,6 +210,15 @@ class Pile:
         """The newest `most` letters."""
         for offset in range(0, most, CHUNK):
             letters = await self.page(offset, min(CHUNK, most - offset))
+            for letter in letters:
+                yield letter
+            if len(letters) < CHUNK:
+                return
+
+    async def oldest_first(self, most: int) -> AsyncIterator[Letter]:
+        """The oldest `most` letters; what comes anew meanwhile is not among them, and moves none."""
+        for left in range(0, most, CHUNK):
+            letters = await self.oldest(left, min(CHUNK, most - left))
             for letter in letters:
                 yield letter
             if len(letters) < CHUNK:
@@ -247,17 +272,15 @@ class DeadLetters:
 
     async def newest_first(self, most: int) -> AsyncIterator[Letter]:
         """The newest `most` letters; those of different shards are put in order by the time they failed."""
-        sources = [pile.newest_first(most) for pile in self.piles]
-        heads = [await anext(source, None) for source in sources]
-        for _ in range(most):
-            left = [n for n, head in enumerate(heads) if head is not None]
-            if not left:
-                return
-            newest = max(left, key=lambda n: _failed_at(heads[n]))
-            letter = heads[newest]
-            heads[newest] = await anext(sources[newest], None)
-            if letter is not None:
-                yield letter
+        async for letter in _merged([pile.newest_first(most) for pile in self.piles], most, max):
+            yield letter
+
+    async def oldest_first(self) -> AsyncIterator[Letter]:
+        """Every letter that is there now, the oldest first, as far as nobody takes any away meanwhile."""
+        depths = [await pile.depth() for pile in self.piles]
+        sources = [pile.oldest_first(depth) for pile, depth in zip(self.piles, depths, strict=True)]
+        async for letter in _merged(sources, sum(depths), min):
+            yield letter
 
     async def oldest_one(self) -> Letter | None:
         """The oldest letter of all."""

@@ -246,6 +246,26 @@ def test_letters_of_all_shards_are_one_queue_by_the_time_they_failed(
     assert shards == [0, 2, 1, 0]
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_letters_that_come_while_all_are_read_hide_and_repeat_none(
+    make_settings: MakeSettings, client: redis.Redis, shards: int
+) -> None:
+    settings = make_settings(redis_shards=shards)
+    count = 2 * CHUNK + 50
+    for number in range(count):
+        raw = dead_letter(json.dumps({**ALERT, "alert_id": f"a{number}"}), "x", 1, "f", f"{number:06}")
+        put(client, KeySpace(settings, number % shards).alerts.dead, raw)
+
+    async def work(letters: DeadLetters) -> list[str]:
+        found = []
+        async for letter in letters.oldest_first():
+            found.append(letter.payload["alert_id"])
+            put(client, KeySpace(settings, letter.shard).alerts.dead, letter_at(59, n=len(found)))
+        return found
+
+    assert on(settings, "moog", work) == [f"a{n}" for n in range(count)]
+
+
 def test_a_letter_is_replayed_and_discarded_in_its_own_shard(three: Settings, client: redis.Redis) -> None:
     for number in range(6):
         put(client, KeySpace(three, number % 3).alerts.dead, letter_at(number))
