@@ -307,7 +307,11 @@ def test_a_setting_that_somebody_stored_by_hand_is_in_nobodys_way(
     conn: Connection, client: redis.Redis, keys: KeySpace, fill: Fill, restore: Restore, tmp_path: Path
 ) -> None:
     """`redis-cli HSET mutt:config moog_max_retries 7`, which every process leaves out."""
-    by_hand = {"moog_max_retries": "7", "log_level": '{"value":"DEBUG"}', "slo_forwarder_target": "[1]"}
+    by_hand: dict[Any, Any] = {
+        "moog_max_retries": "7",
+        "log_level": '{"value":"DEBUG"}',
+        "slo_forwarder_target": "[1]",
+    }
     fill()
     client.hset(keys.config, mapping=by_hand)
     path = tmp_path / "by-hand.backup"
