@@ -101,6 +101,7 @@ class Breaker:
                 self._metrics.circuit_opened.inc()
             await self.look()
         except RedisError as error:
+            self._worked_since_failure |= first
             log.debug("failure not counted", error=str(error))
             return Failed(self.open, 0, opens=False)
         return Failed(self.open, failed.row, failed.opens)
