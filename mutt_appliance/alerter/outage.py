@@ -20,7 +20,7 @@ class OutageWatch:
     def __init__(
         self, home: BlockingShard, stopping: threading.Event, worked_off: Callable[[], bool]
     ) -> None:
-        """`worked_off` says whether the alert queue is as shallow as it should be."""
+        """`worked_off` looks whether the alert queue is as shallow as it should be; it may raise RedisError."""
         self._home = home
         self._stopping = stopping
         self._worked_off = worked_off

@@ -48,7 +48,7 @@ class Shared:
         self._deciding = threading.Lock()
         self.tracing = child.start_tracing()
         self._warned_depth = False
-        self.outage = OutageWatch(self.shards.home, child.stopping, self._not_deep)
+        self.outage = OutageWatch(self.shards.home, child.stopping, self._backlog_is_gone)
 
     @property
     def settings(self) -> Settings:
@@ -74,8 +74,10 @@ class Shared:
             return NO_SHEDDING
         return Shedding(settings.alerter_queue_shed_threshold, self._alert_depth() - view.alert_depth)
 
-    def _not_deep(self) -> bool:
-        return self._alert_depth() < self.settings.alerter_queue_shed_threshold
+    def _backlog_is_gone(self) -> bool:
+        """Asked of Redis: a process that has just begun, stood still or lost its connection knows no depths of now."""
+        depth = sum(int(shard.client.llen(shard.keys.alert_queue)) for shard in self.shards)
+        return depth < self.settings.alerter_queue_shed_threshold
 
     def _alert_depth(self) -> int:
         return sum(view.alert_depth for view in self.views)

@@ -9,6 +9,7 @@ import hashlib
 import io
 import tarfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -73,7 +74,7 @@ def read_members(path: Path) -> Iterator[tuple[str, bytes]]:
                 if file is None:
                     raise BackupError(f"{path}: {info.name} is not a plain file: it is no backup of MUTT")
                 yield info.name, file.read()
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise BackupError(f"{path}: cannot be read as a backup (tar with gzip): {error}") from error
 
 

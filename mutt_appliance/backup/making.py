@@ -85,14 +85,16 @@ def table_rows(table: str, key: str) -> SQL | Any:
 
 
 def stored_documents(client: redis.Redis, keys: KeySpace) -> dict[str, Any]:
-    """Dynamic settings as they are stored, by name; what cannot be read is left out, as everywhere."""
+    """Dynamic settings as they are stored, by name; what is none of MUTT's making is left out, as everywhere."""
     found: dict[Any, Any] = client.hgetall(keys.config)
     documents = {}
     for name, raw in found.items():
         try:
-            documents[text(name)] = orjson.loads(raw)
+            document = orjson.loads(raw)
         except orjson.JSONDecodeError:
             continue
+        if isinstance(document, dict) and isinstance(document.get("version"), int):
+            documents[text(name)] = document
     return documents
 
 

@@ -17,7 +17,14 @@ from mutt_appliance.cli.ctl_shards import AsyncShards, on_shards, operator
 from mutt_appliance.cli.ctl_stores import configured, env_file_option
 from mutt_appliance.cli.database import database_of
 from mutt_appliance.config import Settings
-from mutt_appliance.config.dynamic import DYNAMIC, DynamicError, checked, describe
+from mutt_appliance.config.dynamic import (
+    DYNAMIC,
+    DynamicError,
+    check_default,
+    checked,
+    describe,
+    effective,
+)
 from mutt_appliance.queueing.changes import tell
 from mutt_appliance.queueing.dynamic import NO_VALUE, Stored, all_stored, change_noted, values_of
 from mutt_appliance.secrets import Secrets
@@ -68,6 +75,8 @@ def get(context: click.Context, setting: str | None, as_json: bool, env_file: Pa
             click.echo("DYNAMIC_CONFIG_ENABLED=false: the values of the environment are in force", err=True)
         for each in documents:
             mark = f"  (default {each['default']})" if each["changed"] else ""
+            if each["left_out"]:
+                mark = f"  (what it was changed to is left out: {each['left_out']})"
             click.echo(f"{each['name']:<34} {each['value']}{mark}")
             click.echo(f"{'':4}{each['description']}: {each['requirement']}")
 
@@ -161,15 +170,17 @@ def _change(
     if not settings.dynamic_config_enabled:
         raise click.ClickException("DYNAMIC_CONFIG_ENABLED=false: change the environment and restart MUTT")
 
-    async def work(shards: AsyncShards) -> tuple[Stored, Stored]:
+    async def work(shards: AsyncShards) -> tuple[Stored, dict[str, Stored]]:
         home = shards.home
         stored = await _stored(shards)
         wanted = value
-        if value is not NO_VALUE:
-            try:
+        try:
+            if value is NO_VALUE:
+                check_default(settings, name, values_of(stored))
+            else:
                 wanted = checked(settings, name, value, values_of(stored))
-            except DynamicError as error:
-                raise click.ClickException(f"{name}: {error}") from error
+        except DynamicError as error:
+            raise click.ClickException(f"{name}: {error}") from error
 
         async def note(before: Stored, after: Stored) -> None:
             with database_of(settings, secrets) as database, database.connection() as conn:
@@ -182,13 +193,14 @@ def _change(
                 f"{name}: is at version {now.version}: somebody changed it; look, and try again"
             )
         await tell(home.client, home.keys, "config")
-        return answer
+        before, after = answer
+        return before, {**stored, name: after}
 
-    before, after = on_shards(settings, secrets, "config", work)
-    default = getattr(settings, name)
+    before, now = on_shards(settings, secrets, "config", work)
+    after, default = now[name], getattr(settings, name)
     old, new = (each.value if each.changed else default for each in (before, after))
     if as_json:
-        click.echo(json.dumps(_document(settings, name, {name: after}), indent=2))
+        click.echo(json.dumps(_document(settings, name, now), indent=2))
     else:
         click.echo(f"{name}: {old} -> {new}{'' if after.changed else ' (default)'}")
 
@@ -199,14 +211,17 @@ async def _stored(shards: AsyncShards) -> dict[str, Stored]:
 
 
 def _document(settings: Settings, name: str, stored: Mapping[str, Stored]) -> dict[str, Any]:
-    mine, default = stored.get(name, Stored()), getattr(settings, name)
-    in_force = mine.value if mine.changed and settings.dynamic_config_enabled else default
+    mine = stored.get(name, Stored())
+    in_force, faults = (
+        effective(settings, values_of(stored)) if settings.dynamic_config_enabled else (settings, {})
+    )
     described = asdict(describe(name))
     return {
         **described,
-        "value": in_force,
-        "default": default,
+        "value": getattr(in_force, name),
+        "default": getattr(settings, name),
         "changed": mine.changed,
+        "left_out": faults.get(name),
         "version": mine.version,
     }
 

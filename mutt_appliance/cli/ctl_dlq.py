@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -176,6 +177,7 @@ def replay(
     """
     settings, secrets = configured(context, env_file)
     meant = _meant(letters, everything, wanted)
+    sweeps: list[Sweep] = []
 
     async def work(shards: AsyncShards) -> tuple[int, int]:
         if letters:
@@ -183,11 +185,23 @@ def replay(
         begun = await Replay.begin(shards.home, DeadLetters(shards, queue), meant, operator(), rate)
         if begun is None:
             raise click.ClickException(f"{queue}: a replay is under way: wait until it is done")
+        sweeps.append(begun.sweep)
         await begun.run(Limits.of(settings), _show_progress)
         return begun.sweep.moved, begun.sweep.failed
 
-    moved, failed = on_shards(settings, secrets, "dlq", work)
-    _note(settings, secrets, "replay", queue, {**_noted(letters, meant), "replayed": moved, "failed": failed})
+    def note(moved: int, failed: int) -> None:
+        what = {**_noted(letters, meant), "replayed": moved, "failed": failed}
+        _note(settings, secrets, "replay", queue, what)
+
+    try:
+        moved, failed = on_shards(settings, secrets, "dlq", work)
+    except BaseException:
+        # Ctrl-C, or Redis failed: what went on its way until then is to be found in the history all the same.
+        for sweep in sweeps:
+            click.echo(f"ended early: {sweep.moved} replayed", err=True)
+            note(sweep.moved, sweep.failed)
+        raise
+    note(moved, failed)
     _conclude("replayed", moved, failed, as_json=as_json)
 
 
@@ -214,27 +228,39 @@ def discard(
     """Discard LETTERS, those that the filters mean, or all. They cannot be brought back: export them first."""
     settings, secrets = configured(context, env_file)
     meant = _meant(letters, everything, wanted)
+    sweeps: list[Sweep] = []
 
     async def count(shards: AsyncShards) -> int:
         if letters:
             return len(await _named(shards, queue, letters))
         every = DeadLetters(shards, queue)
-        return len([1 async for letter in every.newest_first(await every.depth()) if meant.takes(letter)])
+        return len([1 async for letter in every.oldest_first() if meant.takes(letter)])
 
     async def work(shards: AsyncShards) -> int:
         every = DeadLetters(shards, queue)
         if letters:
             return sum([await every.discard(letter) for letter in await _named(shards, queue, letters)])
         sweep = await Sweep.over(every, meant)
+        sweeps.append(sweep)
         while await sweep.discard_chunk():
             pass
         return sweep.moved
 
+    def note(moved: int) -> None:
+        _note(settings, secrets, "discard", queue, {**_noted(letters, meant), "count": moved})
+
     if not yes:
         number = on_shards(settings, secrets, "dlq", count)
         click.confirm(f"Discard {number} dead letters of {queue}?", abort=True, err=True)
-    moved = on_shards(settings, secrets, "dlq", work)
-    _note(settings, secrets, "discard", queue, {**_noted(letters, meant), "count": moved})
+    try:
+        moved = on_shards(settings, secrets, "dlq", work)
+    except BaseException:
+        # As with replay: what is gone is noted.
+        for sweep in sweeps:
+            click.echo(f"ended early: {sweep.moved} discarded", err=True)
+            note(sweep.moved)
+        raise
+    note(moved)
     _conclude("discarded", moved, max(0, len(letters) - moved), as_json=as_json)
 
 
@@ -264,11 +290,8 @@ def export(
         raise click.ClickException(f"{file}: is there already: choose another name, or --overwrite")
 
     async def work(shards: AsyncShards) -> list[bytes]:
-        letters = DeadLetters(shards, queue)
-        found = [
-            letter.raw async for letter in letters.newest_first(await letters.depth()) if meant.takes(letter)
-        ]
-        return found[::-1]
+        every = DeadLetters(shards, queue)
+        return [letter.raw async for letter in every.oldest_first() if meant.takes(letter)]
 
     raws = on_shards(settings, secrets, "dlq", work)
     try:
@@ -297,7 +320,7 @@ def import_file(
         raws = list(read_letters(file))
     except LetterFileError as error:
         raise click.ClickException(str(error)) from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise click.ClickException(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
     async def work(shards: AsyncShards) -> None:
@@ -359,7 +382,7 @@ async def _named(shards: AsyncShards, queue: QueueName, names: tuple[str, ...] |
     """The letters whose ids begin with `names`."""
     every = DeadLetters(shards, queue)
     found: dict[str, list[Letter]] = {name: [] for name in names}
-    async for letter in every.newest_first(await every.depth()):
+    async for letter in every.oldest_first():
         for name in names:
             if letter.id.startswith(name.lower()):
                 found[name].append(letter)

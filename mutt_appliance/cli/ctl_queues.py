@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -101,7 +102,7 @@ def _errors_of(file: Path) -> Iterator[None]:
     """Show what is wrong with a file as a message that names it."""
     try:
         yield
-    except (DumpError, EOFError) as error:
+    except (DumpError, EOFError, zlib.error) as error:
         raise click.ClickException(f"{file}: {error}") from error
     except OSError as error:
         raise click.ClickException(f"{file}: {error.strerror or error}") from error

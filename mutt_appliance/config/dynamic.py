@@ -40,6 +40,10 @@ DYNAMIC: Final = (
 )
 
 
+WHOLE_MOST: Final = 2**53
+"""Neither Lua nor JSON keeps all digits of a larger number."""
+
+
 class DynamicError(Exception):
     """A value that a dynamic setting cannot have; the text says what it must be."""
 
@@ -100,9 +104,12 @@ def parse(name: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise DynamicError(f"must be {describe(name).requirement}")
     try:
-        return _ADAPTERS[name].validate_python(value)
+        parsed = _ADAPTERS[name].validate_python(value)
     except ValidationError as error:
         raise DynamicError(f"must be {describe(name).requirement}") from error
+    if isinstance(parsed, int) and parsed > WHOLE_MOST:
+        raise DynamicError(f"must be {describe(name).requirement}, and {WHOLE_MOST} at most")
+    return parsed
 
 
 def effective(settings: Settings, changed: Mapping[str, Any]) -> tuple[Settings, dict[str, str]]:
@@ -139,6 +146,18 @@ def checked(settings: Settings, name: str, value: Any, changed: Mapping[str, Any
     if name in faults:
         raise DynamicError(f"{parsed!r}: {faults[name]}")
     return parsed
+
+
+def check_default(settings: Settings, name: str, changed: Mapping[str, Any]) -> None:
+    """Raise DynamicError if something that was `changed` would not be in force any more with `name` at its default."""
+    _, left_out_now = effective(settings, changed)
+    _, faults = effective(settings, {other: value for other, value in changed.items() if other != name})
+    for other, fault in faults.items():
+        if other not in left_out_now:
+            raise DynamicError(
+                f"its default {getattr(settings, name)} does not go with {other}={changed[other]}: {fault}; "
+                f"change {other} first"
+            )
 
 
 def as_number(name: str, settings: Settings) -> float:

@@ -49,6 +49,7 @@ class Breaker:
         self._metrics = metrics
         self._on_change = on_change
         self._worked_at: float | None = None
+        self._worked_since_failure = False
         self._look_now = asyncio.Event()
         self.state = CLOSED
         self._tell()
@@ -84,17 +85,23 @@ class Breaker:
     def worked(self) -> None:
         """A request succeeded, or Moogsoft refused one alert: it is there."""
         self._worked_at = time.monotonic()
+        self._worked_since_failure = True
         if self.state.failures and not self.state.open:
             self._look_now.set()
 
     async def failed(self, verdict: Verdict, *, probe: bool) -> Failed:
         """Count a request that failed as in an outage."""
+        # Many end at the same time, in an order that only this process knows.
+        first, self._worked_since_failure = self._worked_since_failure, False
         try:
-            failed = await self._circuit.failed(probe_policy(self._live.current), verdict.reason, probe=probe)
+            failed = await self._circuit.failed(
+                probe_policy(self._live.current), verdict.reason, probe=probe, first=first
+            )
             if failed.opens:
                 self._metrics.circuit_opened.inc()
             await self.look()
         except RedisError as error:
+            self._worked_since_failure |= first
             log.debug("failure not counted", error=str(error))
             return Failed(self.open, 0, opens=False)
         return Failed(self.open, failed.row, failed.opens)
@@ -102,7 +109,7 @@ class Breaker:
     async def may_probe(self) -> bool:
         """True if a probe is due, and this forwarder is to send it."""
         try:
-            return await self._circuit.may_probe()
+            return await self._circuit.may_probe(probe_policy(self._live.current).longest_ms)
         except RedisError as error:
             log.debug("no probe", error=str(error))
             return False

@@ -93,15 +93,22 @@ class Circuit:
         values = [text(field) for field in fields]
         return circuit_state(dict(zip(values[::2], values[1::2], strict=True)))
 
-    async def failed(self, policy: ProbePolicy, reason: str, *, probe: bool) -> Failed:
-        """Count a request that failed as in an outage."""
-        args: list[str | int] = [policy.failures, reason, policy.first_ms, policy.longest_ms, int(probe)]
+    async def failed(self, policy: ProbePolicy, reason: str, *, probe: bool, first: bool) -> Failed:
+        """Count a request that failed as in an outage; the `first` after a success begins a new row."""
+        args: list[str | int] = [
+            policy.failures,
+            reason,
+            policy.first_ms,
+            policy.longest_ms,
+            int(probe),
+            int(first),
+        ]
         opened_at, row, opens = await self._failed(keys=self._keys, args=args)
         return Failed(int(opened_at) > 0, int(row), bool(opens))
 
-    async def may_probe(self) -> bool:
-        """True for the one forwarder that may send the probe that is due."""
-        return bool(await self._probe(keys=self._keys))
+    async def may_probe(self, longest_ms: int) -> bool:
+        """True for the one forwarder that may send the probe that is due, after `longest_ms` at the latest."""
+        return bool(await self._probe(keys=self._keys, args=[longest_ms]))
 
     async def close(self, opened_at: int) -> bool:
         """Moogsoft answers; False if another forwarder was quicker."""

@@ -6,6 +6,7 @@ A letter is named by the SHA-1 of its bytes: whoever was quicker has taken it, a
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -33,7 +34,8 @@ class NotReplayableError(Exception):
 class Letter:
     """A dead letter: `raw` as it lies in Redis, `payload` as JSON or, where it is none, as text.
 
-    `shard` is the number of the shard in which it lies, and in which it is replayed.
+    `shard` is the number of the shard in which it lies, and in which it is replayed; `index` was its place in the list
+    there when it was read, below 0 from the right.
     """
 
     raw: bytes
@@ -43,6 +45,7 @@ class Letter:
     source: str
     payload: Any
     shard: int = 0
+    index: int | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:
@@ -101,14 +104,15 @@ def _shown(letter: Letter) -> str:
     return letter.payload if isinstance(letter.payload, str) else orjson.dumps(letter.payload).decode()
 
 
-def read_letter(raw: bytes, shard: int = 0) -> Letter:
+def read_letter(raw: bytes, shard: int = 0, index: int | None = None) -> Letter:
     """A letter as it lies in the queue; one that is none of ours is shown as it is."""
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError:
         document = None
     if not isinstance(document, dict) or "payload" not in document:
-        return Letter(raw, "not a dead letter of MUTT", None, None, "", raw.decode("utf-8", "replace"), shard)
+        shown = raw.decode("utf-8", "replace")
+        return Letter(raw, "not a dead letter of MUTT", None, None, "", shown, shard, index)
     attempts = document.get("attempts")
     failed_at = document.get("failed_at")
     return Letter(
@@ -119,6 +123,7 @@ def read_letter(raw: bytes, shard: int = 0) -> Letter:
         str(document.get("source", "")),
         document["payload"],
         shard,
+        index,
     )
 
 
@@ -171,6 +176,22 @@ def _failed_at(letter: Letter | None) -> str:
     return (letter and letter.failed_at) or ""
 
 
+async def _merged(
+    sources: Sequence[AsyncIterator[Letter]], most: int, choose: Callable[..., int]
+) -> AsyncIterator[Letter]:
+    """Up to `most` letters of sources that are in order, `choose` (min, max) by the time they failed."""
+    heads = [await anext(source, None) for source in sources]
+    for _ in range(most):
+        left = [n for n, head in enumerate(heads) if head is not None]
+        if not left:
+            return
+        chosen = choose(left, key=lambda n: _failed_at(heads[n]))
+        letter = heads[chosen]
+        heads[chosen] = await anext(sources[chosen], None)
+        if letter is not None:
+            yield letter
+
+
 class Pile:
     """The letters of one queue that lie in one shard. Every method may raise redis.RedisError."""
 
@@ -188,7 +209,7 @@ class Pile:
     async def page(self, offset: int, limit: int) -> list[Letter]:
         """Letters from `offset` on, the newest first."""
         raws: Any = await self.shard.client.lrange(self._key, offset, offset + limit - 1)
-        return [read_letter(raw, self.shard.number) for raw in raws]
+        return [read_letter(raw, self.shard.number, index) for index, raw in enumerate(raws, offset)]
 
     async def newest_first(self, most: int) -> AsyncIterator[Letter]:
         """The newest `most` letters."""
@@ -199,10 +220,22 @@ class Pile:
             if len(letters) < CHUNK:
                 return
 
+    async def oldest_first(self, most: int) -> AsyncIterator[Letter]:
+        """The oldest `most` letters; what comes anew meanwhile is not among them, and moves none."""
+        for left in range(0, most, CHUNK):
+            letters = await self.oldest(left, min(CHUNK, most - left))
+            for letter in letters:
+                yield letter
+            if len(letters) < CHUNK:
+                return
+
     async def oldest(self, left: int, limit: int) -> list[Letter]:
         """Up to `limit` letters, the oldest first, without the `left` oldest of all."""
         raws: Any = await self.shard.client.lrange(self._key, -(left + limit), -(left + 1))
-        return [read_letter(raw, self.shard.number) for raw in reversed(raws)]
+        return [
+            read_letter(raw, self.shard.number, -(left + number))
+            for number, raw in enumerate(reversed(raws), 1)
+        ]
 
     async def replay(self, letters: Sequence[tuple[Letter, bytes]]) -> int:
         """Send letters on as what goes with them; returns how many were still there.
@@ -213,8 +246,7 @@ class Pile:
             return 0
         (way,) = {goes_to(self.queue, letter) for letter, _ in letters}
         target = self.shard.keys.alert_queue if way == "alerts" else self.shard.keys.ingest_queue
-        args = [part for letter, item in letters for part in (letter.raw, item)]
-        return int(await self._move(keys=[self._key, target], args=args))
+        return await self._moved(letters, target)
 
     async def put_back(self, raws: Sequence[bytes]) -> None:
         """Add letters, the oldest first, as the oldest of all."""
@@ -223,8 +255,13 @@ class Pile:
 
     async def discard(self, letters: Sequence[Letter]) -> int:
         """Drop letters; returns how many were still there."""
-        args = [part for letter in letters for part in (letter.raw, b"")]
-        return int(await self._move(keys=[self._key, self._key], args=args)) if args else 0
+        return await self._moved([(letter, b"") for letter in letters], self._key) if letters else 0
+
+    async def _moved(self, letters: Sequence[tuple[Letter, bytes]], target: str) -> int:
+        args: list[bytes | str | int] = [f"taken by {uuid.uuid4()}", int((letters[0][0].index or 0) >= 0)]
+        for letter, item in letters:
+            args += (letter.raw, "" if letter.index is None else letter.index, item)
+        return int(await self._move(keys=[self._key, target], args=args))
 
 
 class DeadLetters:
@@ -247,17 +284,15 @@ class DeadLetters:
 
     async def newest_first(self, most: int) -> AsyncIterator[Letter]:
         """The newest `most` letters; those of different shards are put in order by the time they failed."""
-        sources = [pile.newest_first(most) for pile in self.piles]
-        heads = [await anext(source, None) for source in sources]
-        for _ in range(most):
-            left = [n for n, head in enumerate(heads) if head is not None]
-            if not left:
-                return
-            newest = max(left, key=lambda n: _failed_at(heads[n]))
-            letter = heads[newest]
-            heads[newest] = await anext(sources[newest], None)
-            if letter is not None:
-                yield letter
+        async for letter in _merged([pile.newest_first(most) for pile in self.piles], most, max):
+            yield letter
+
+    async def oldest_first(self) -> AsyncIterator[Letter]:
+        """Every letter that is there now, the oldest first, as far as nobody takes any away meanwhile."""
+        depths = [await pile.depth() for pile in self.piles]
+        sources = [pile.oldest_first(depth) for pile, depth in zip(self.piles, depths, strict=True)]
+        async for letter in _merged(sources, sum(depths), min):
+            yield letter
 
     async def oldest_one(self) -> Letter | None:
         """The oldest letter of all."""

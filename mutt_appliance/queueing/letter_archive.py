@@ -7,6 +7,7 @@ the next time: twice, and never lost.
 from __future__ import annotations
 
 import asyncio
+import errno
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -16,10 +17,14 @@ from mutt_appliance.config import Settings
 from mutt_appliance.queueing.dead_letters import CHUNK, QUEUES, Letter, Pile, QueueName
 from mutt_appliance.queueing.intake import part_of
 from mutt_appliance.queueing.letter_files import write_letter_file
+from mutt_appliance.queueing.scripts import script_source
 from mutt_appliance.queueing.shards import AsyncShard
+from mutt_appliance.whole_files import RESERVE_SHARE, reserve_is_left
 
 FILE_MOST = 10_000
 """Letters in one file."""
+FILE_BYTES = 32 * 1024 * 1024
+"""What is in memory at a time, about: a file ends with the letters that reach it."""
 KEPT_SHARE = 0.9
 """Of what a queue may hold so much stays, so that not every letter becomes a file."""
 LOCK_SECS = 120
@@ -60,14 +65,14 @@ async def archive(
     over = [pile for pile in piles if await pile.depth() > most_of(pile.queue, settings)]
     if not over:
         return
-    token = uuid.uuid4().hex
-    if not await home.client.set(home.keys.archive_lock, token, nx=True, ex=LOCK_SECS):
+    take_lock = home.client.register_script(script_source("take_lock"))
+    if not await take_lock(keys=[home.keys.archive_lock], args=[uuid.uuid4().hex, LOCK_SECS]):
         return
     try:
         for pile in over:
             left = excess(await pile.depth(), most_of(pile.queue, settings))
             while left > 0:
-                letters = await pile.oldest(0, min(left, FILE_MOST))
+                letters = await _of_one_file(pile, min(left, FILE_MOST))
                 if not letters:
                     break
                 path = await asyncio.to_thread(_write, settings.dead_letter_archive, pile, letters)
@@ -80,8 +85,24 @@ async def archive(
         await home.client.delete(home.keys.archive_lock)
 
 
+async def _of_one_file(pile: Pile, most: int) -> list[Letter]:
+    """The oldest letters, up to `most` of them and FILE_BYTES."""
+    letters: list[Letter] = []
+    size = 0
+    while len(letters) < most and size < FILE_BYTES:
+        chunk = await pile.oldest(len(letters), min(CHUNK, most - len(letters)))
+        letters += chunk
+        size += sum(len(letter.raw) for letter in chunk)
+        if not chunk:
+            break
+    return letters
+
+
 def _write(folder: Path, pile: Pile, letters: list[Letter]) -> Path:
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    if not reserve_is_left(folder):
+        # The append-only file of the embedded Redis may be on the same disk: a full one stops everything.
+        raise OSError(errno.ENOSPC, f"less than {RESERVE_SHARE:.0%} of the disk is free", str(folder))
     path = folder / file_name(pile.queue, pile.shard.number, datetime.now(UTC))
     write_letter_file(path, (letter.raw for letter in letters))
     return path

@@ -60,7 +60,7 @@ def write_letter_file(path: Path, raws: Iterable[bytes]) -> int:
 
 
 def read_letters(path: Path) -> Iterator[bytes]:
-    """The letters of a file, compressed or not. Raises OSError, EOFError, LetterFileError."""
+    """The letters of a file, compressed or not. Raises OSError, EOFError, zlib.error, LetterFileError."""
     with path.open("rb") as head:
         packed = head.read(2) == b"\x1f\x8b"
     with gzip.open(path) if packed else path.open("rb") as lines:

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import threading
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,7 +24,7 @@ import orjson
 
 from mutt_appliance import __version__
 from mutt_appliance.store.errors import Stopped
-from mutt_appliance.whole_files import whole_file
+from mutt_appliance.whole_files import RESERVE_SHARE, reserve_is_left, whole_file
 
 Form = Literal["ndjson.gz", "ndjson"]
 FORMAT: Final = "mutt-audit-archive"
@@ -33,8 +34,6 @@ FOLDER_MODE: Final = 0o750
 # As small as 9 makes it, but for 2 %, in half of the time.
 GZIP_LEVEL: Final = 6
 BLOCK_BYTES: Final = 1 << 20
-RESERVE_SHARE: Final = 0.02
-"""Of a disk this share is left free: the stores may be on the same one."""
 
 
 class ArchiveError(Exception):
@@ -45,7 +44,9 @@ class ArchiveError(Exception):
 class Manifest:
     """What a file holds; `schema` is the newest migration of the database it came from.
 
-    `partition_oid` tells whether a file is of the partition that is there now, or of an earlier one of its name.
+    `partition_oid` tells whether a file is of the partition that is there now, or of an earlier one of its name;
+    `cluster`, PostgreSQL's own identifier, whether it is of this PostgreSQL: new ones give the same oids to the same
+    partitions, and several appliances may share a folder.
     """
 
     file: str
@@ -61,9 +62,15 @@ class Manifest:
     schema: str
     host: str
     written_at: str
+    cluster: str
     mutt_version: str = __version__
     format: str = FORMAT
     version: int = FORMAT_VERSION
+
+    def is_of(self, source: Source) -> bool:
+        """True if the file was made of that very partition."""
+        mine = (self.partition_oid, self.database, self.cluster)
+        return mine == (source.partition_oid, source.database, source.cluster)
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,7 @@ class Source:
     partition_oid: int
     month: date
     database: str
+    cluster: str
     schema: str
 
 
@@ -90,9 +98,17 @@ def write_archive(
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         path = folder / _name_for(folder, form, source)
         manifest = _write(path, form, source, chunks)
-        check_file(path, manifest, stop)
-        with whole_file(manifest_path(path)) as file:
-            file.write(orjson.dumps(asdict(manifest), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        try:
+            check_file(path, manifest, stop)
+            with whole_file(manifest_path(path)) as file:
+                file.write(
+                    orjson.dumps(asdict(manifest), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+                )
+        except BaseException:
+            # Nobody would believe it, and each attempt would leave one more.
+            with suppress(OSError):
+                path.unlink()
+            raise
     except OSError as error:
         raise ArchiveError(
             f"{path}: cannot be written: {error.strerror or error}: see AUDIT_ARCHIVE_DIR"
@@ -101,11 +117,17 @@ def write_archive(
 
 
 def find_archive(folder: Path, source: Source) -> Manifest | None:
-    """The manifest of a file that a former attempt has made of this very partition."""
-    for path in sorted(folder.glob(f"{_stem(source)}*{MANIFEST}")):
+    """The manifest of a file that a former attempt has made of this very partition. Raises ArchiveError."""
+    try:
+        paths = sorted(folder.glob(f"{_stem(source)}*{MANIFEST}"))
+    except OSError as error:
+        raise ArchiveError(
+            f"{folder}: cannot be read: {error.strerror or error}: see AUDIT_ARCHIVE_DIR"
+        ) from error
+    for path in paths:
         with suppress(ArchiveError):
             manifest = read_manifest(path)
-            if (manifest.partition_oid, manifest.database) == (source.partition_oid, source.database):
+            if manifest.is_of(source):
                 return manifest
     return None
 
@@ -113,7 +135,8 @@ def find_archive(folder: Path, source: Source) -> Manifest | None:
 def read_manifest(path: Path) -> Manifest:
     """A manifest; raises ArchiveError."""
     try:
-        document: dict[str, Any] = orjson.loads(path.read_bytes())
+        # The first manifests did not name the cluster: those files are read, and never taken for a partition of now.
+        document: dict[str, Any] = {"cluster": "", **orjson.loads(path.read_bytes())}
         manifest = Manifest(**{name: document[name] for name in Manifest.__dataclass_fields__})
     except OSError as error:
         raise ArchiveError(f"{path}: cannot be read: {error.strerror}") from error
@@ -150,14 +173,14 @@ def check_file(path: Path, manifest: Manifest, stop: threading.Event | None = No
             while block := stream.read(BLOCK_BYTES):
                 _heed(stop)
                 lines += block.count(b"\n")
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ArchiveError(f"{path}: cannot be read back: {error}") from error
     if lines != manifest.rows:
         raise ArchiveError(f"{path}: holds {lines} rows, but the manifest says {manifest.rows}")
 
 
 def lines_of(path: Path) -> Iterator[bytes]:
-    """Rows of a file as JSON, oldest first. Raises OSError, EOFError."""
+    """Rows of a file as JSON, oldest first. Raises OSError, EOFError, zlib.error."""
     with _opened(path) as stream:
         yield from stream
 
@@ -215,6 +238,7 @@ def _write(path: Path, form: Form, source: Source, chunks: Iterable[list[str]]) 
         schema=source.schema,
         host=socket.gethostname(),
         written_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        cluster=source.cluster,
     )
 
 
@@ -241,8 +265,7 @@ def _received_at(row: str) -> str:
 
 
 def _keep_reserve(folder: Path) -> None:
-    space = os.statvfs(folder)
-    if space.f_bavail < space.f_blocks * RESERVE_SHARE:
+    if not reserve_is_left(folder):
         raise ArchiveError(
             f"{folder}: less than {RESERVE_SHARE:.0%} of the disk is free: make room, or name another "
             "AUDIT_ARCHIVE_DIR"

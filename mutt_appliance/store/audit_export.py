@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def import_file(conn: Connection, path: Path, table: str) -> Imported:
                     raise ValueError("a row has no event_id or received_at")
                 added += insert_row_texts(cursor, table, [name for name in columns if name in known], chunk)
                 rows += len(chunk)
-        except (OSError, EOFError, ValueError, AttributeError, psycopg2.DataError) as error:
+        except (OSError, EOFError, zlib.error, ValueError, AttributeError, psycopg2.DataError) as error:
             conn.rollback()
             raise ArchiveError(f"{path}: is no archive of the audit log: {reason(error)}") from error
     conn.commit()

@@ -257,8 +257,11 @@ def _source(conn: Connection, settings: Settings, month: Due) -> Source:
     with conn.cursor() as cursor:
         cursor.execute(query("applied_migrations"))
         schema = max(name for (name,) in cursor.fetchall())
+        cursor.execute("SELECT system_identifier FROM pg_control_system()")
+        ((cluster,),) = cursor.fetchall()
     conn.commit()
-    return Source(month.name.removesuffix(DETACHED), month.oid, month.month, settings.db_name, schema)
+    partition = month.name.removesuffix(DETACHED)
+    return Source(partition, month.oid, month.month, settings.db_name, str(cluster), schema)
 
 
 def _detach(conn: Connection, name: str) -> str:

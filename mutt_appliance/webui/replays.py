@@ -33,8 +33,11 @@ async def _run(stores: Stores, replay: Replay, person: str) -> None:
     sweep = replay.sweep
     queue = sweep.letters.queue
     try:
-        await replay.run(Limits.of(stores.settings))
-        await stores.run(note_letters, person, "replay", queue, sweep.account())
+        try:
+            await replay.run(Limits.of(stores.settings))
+        finally:
+            # Ended early or not: what went on its way is to be found in the history.
+            await stores.run(note_letters, person, "replay", queue, sweep.account())
     except Exception as error:
         log.error("replay of dead letters ended early", queue=queue, exc_info=error)
     finally:

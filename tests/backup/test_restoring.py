@@ -303,6 +303,26 @@ def test_settings_that_this_version_does_not_take_are_left_out(
     assert list(client.hgetall(keys.config)) == [b"moog_max_retries"]
 
 
+def test_a_setting_that_somebody_stored_by_hand_is_in_nobodys_way(
+    conn: Connection, client: redis.Redis, keys: KeySpace, fill: Fill, restore: Restore, tmp_path: Path
+) -> None:
+    """`redis-cli HSET mutt:config moog_max_retries 7`, which every process leaves out."""
+    by_hand: dict[Any, Any] = {
+        "moog_max_retries": "7",
+        "log_level": '{"value":"DEBUG"}',
+        "slo_forwarder_target": "[1]",
+    }
+    fill()
+    client.hset(keys.config, mapping=by_hand)
+    path = tmp_path / "by-hand.backup"
+    with path.open("wb") as stream:
+        make_backup(conn, client, keys, stream, with_audit=False)
+    found = open_backup(path)
+    assert set(found.settings) == {"moog_rate_limit", "slo_window_hours"}
+    assert restore(found, replace=True).blockers == []
+    assert restore(found).blockers != []
+
+
 def test_a_member_of_another_form_is_named(backup: Backup, tmp_path: Path) -> None:
     path = tmp_path / "odd"
     members = {**members_of(backup.path), "api_keys.ndjson": b'{"nam": "x"}\n'}

@@ -59,6 +59,29 @@ def test_what_a_setting_cannot_be_is_refused_and_nothing_changes(
     assert client.exists(KeySpace(settings).config) == 0
 
 
+def test_a_default_that_contradicts_another_change_is_refused(ctl: Ctl) -> None:
+    ctl("config", "set", "alerter_queue_shed_threshold", "5000")
+    ctl("config", "set", "alerter_queue_warn_threshold", "4000")
+    said = ctl("config", "reset", "alerter_queue_shed_threshold", code=1).output
+    assert "alerter_queue_warn_threshold=4000" in said
+    assert "change alerter_queue_warn_threshold first" in said
+    assert ctl("config", "get", "alerter_queue_shed_threshold").stdout == "5000\n"
+    ctl("config", "reset", "alerter_queue_warn_threshold")
+    ctl("config", "reset", "alerter_queue_shed_threshold")
+
+
+def test_what_is_printed_is_what_is_in_force(ctl: Ctl, client: redis.Redis, settings: Settings) -> None:
+    client.hset(KeySpace(settings).config, "moog_rate_limit", '{"value":0,"version":3}')
+    assert ctl("config", "get", "moog_rate_limit").stdout == "50\n"
+    assert "left out: 0: must be a whole number" in ctl("config", "get").stdout
+    (shown,) = [
+        each
+        for each in json.loads(ctl("config", "get", "--json").stdout)
+        if each["name"] == "moog_rate_limit"
+    ]
+    assert (shown["value"], shown["changed"], shown["version"]) == (50, True, 3)
+
+
 def test_who_looked_at_an_older_version_is_told(ctl: Ctl) -> None:
     made = json.loads(ctl("config", "set", "moog_max_retries", "7", "--json").stdout)
     assert (made["value"], made["version"], made["changed"]) == (7, 1, True)

@@ -15,7 +15,7 @@ from mutt_appliance.config import Settings
 from mutt_appliance.queueing.dead_letter import dead_letter
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.shards import shard_of
-from tests.conftest import MakeSettings
+from tests.conftest import MakeSettings, Stores
 from tests.support.ctl import Ctl, ctl_on
 from tests.webui.conftest import prepared
 
@@ -157,6 +157,28 @@ def test_a_file_that_is_none_is_named_with_its_line(ctl: Ctl, tmp_path: Path) ->
     bad = tmp_path / "bad.ndjson"
     bad.write_text("{}\n[1]\n")
     assert f"{bad}: line 2 is no dead letter" in ctl("dlq", "import", "moog", bad, code=1).output
+
+
+def test_a_file_that_is_damaged_is_named(ctl: Ctl, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.ndjson.gz"
+    whole = gzip.compress(b"".join(letter(n) + b"\n" for n in range(200)))
+    bad.write_bytes(whole[:12] + bytes(40) + whole[52:])
+    assert f"{bad}: " in ctl("dlq", "import", "moog", bad, code=1).output
+
+
+def test_a_replay_that_ends_early_is_in_the_history(
+    ctl: Ctl, client: redis.Redis, keys: KeySpace, settings: Settings, stores: Stores,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    fill(client, keys, *(letter(n) for n in range(30)))
+    monkeypatch.setattr("mutt_appliance.cli.ctl_dlq._show_progress", interrupted)
+    assert "ended early: 20 replayed" in ctl("dlq", "replay", "moog", "--all", "--rate", "20", code=1).output
+    assert len(alerts(client, keys)) == 20
+    noted = "SELECT action, after->>'replayed' FROM config_audit_log WHERE entity = 'dead_letters'"
+    assert stores.postgres.execute(noted, settings.db_name) == [("replay", "20")]
 
 
 def test_more_than_fits_is_not_imported(

@@ -121,6 +121,7 @@ def test_a_damaged_file_loads_nothing(ctl: Ctl, client: redis.Redis, keys: KeySp
         (gzip.compress(b"".join(lines[:-1])), "cut off"),
         (gzip.compress(b"".join([*lines[:700], *lines[701:]])), "damaged"),
         (b"something", "ot a gzipped file"),
+        (whole[:12] + bytes(40) + whole[52:], "rror"),
     ):
         file.write_bytes(damaged)
         output = ctl("load", file, code=1).output

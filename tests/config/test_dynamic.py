@@ -28,6 +28,13 @@ def test_every_default_is_a_value_that_may_be_set(name: str) -> None:
         ("moog_rate_limit", True, "must be a whole number"),
         ("moog_rate_limit", None, "must be a whole number"),
         ("moog_rate_limit", [1], "must be a whole number"),
+        (
+            "moog_rate_limit",
+            10**19,
+            "must be a whole number of requests, 1 or more, and 9007199254740992 at most",
+        ),
+        ("moog_rate_limit", "9" * 400, "must be a whole number"),
+        ("moog_rate_period", 1e-320, "must be a number of seconds, 0.001 to 3600"),
         ("alerter_shed_mode", "drop", "must be one of dlq, defer"),
         ("slo_ingestor_target", "nan", "must be a number, 0.5 to 0.99999"),
         ("slo_ingestor_target", 1, "must be a number, 0.5 to 0.99999"),

@@ -30,6 +30,7 @@ from tests.support.moogsoft import OK, Answer, Moogsoft, Received
 BEGAN = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 CIRCUIT = "mutt:circuit:moog"
 PROBE_SECS = 0.4
+RARE = {"moog_circuit_probe_interval": 600.0, "moog_circuit_probe_max_interval": 600.0}
 QUICK: dict[str, Any] = {
     "moog_circuit_failures": 5,
     "moog_circuit_probe_interval": PROBE_SECS,
@@ -195,10 +196,31 @@ def test_a_forwarder_that_starts_in_an_outage_sends_nothing_but_probes(
         }
         store.hset(CIRCUIT, mapping={name: str(value) for name, value in fields.items()})
         push(store, *(aged(n) for n in range(30)))
-        async with forwarder(settings_for(**QUICK)):
+        async with forwarder(settings_for(**{**QUICK, **RARE})):
             await asyncio.sleep(1)
             assert moogsoft.requests == []
             assert places(store) == {**NOWHERE, "queue": 30}
+            # Nobody waits ten minutes for the probe once the longest time between two is shorter.
+            for name in RARE:
+                store.hset("mutt:config", name, json.dumps({"value": PROBE_SECS, "version": 1}))
+            await eventually(lambda: len(moogsoft.accepted_ids()) == 30, "all arrive", timeout_secs=3)
+
+    asyncio.run(scenario())
+
+
+def test_failures_with_successes_between_them_are_none_in_a_row(
+    settings_for: MakeSettings, moogsoft: Moogsoft, store: redis.Redis, forwarder: RunForwarder
+) -> None:
+    """One of two servers behind a balancer is broken, and twenty answers come at once."""
+
+    async def scenario() -> None:
+        moogsoft.answer = lambda request: Answer(503) if number_of(request.alert_ids[0]) % 2 else OK
+        push(store, *(aged(n) for n in range(200)))
+        async with forwarder(settings_for(**{**QUICK, "moog_max_retries": 0})):
+            await eventually(lambda: sum(places(store).values()) == 100, "every other one arrives")
+            assert places(store) == {**NOWHERE, "dead": 100}
+            # That stays in the circuit when it was open only for a moment.
+            assert not store.hexists(CIRCUIT, "backlog")
 
     asyncio.run(scenario())
 

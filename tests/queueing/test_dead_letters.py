@@ -175,6 +175,58 @@ def test_a_sweep_replays_what_can_go_on_and_leaves_the_rest(settings: Settings, 
     assert [json.loads(item)["alert_id"] for item in reversed(queued)] == [f"a{n}" for n in range(count)]
 
 
+def test_a_replay_behind_many_others_keeps_redis_busy_for_a_moment_only(
+    settings: Settings, client: redis.Redis
+) -> None:
+    """Everybody waits while a script runs: events are refused when that takes seconds."""
+    keys = KeySpace(settings)
+
+    def letters_of(name: str, reason: str, numbers: range) -> list[bytes]:
+        """All of one size: those LREM has to compare byte by byte."""
+        alerts = ({**ALERT, "alert_id": f"{name}{n:06}", "text": "x" * 900} for n in numbers)
+        return [dead_letter(json.dumps(each), reason, 1, "f", f"{n:06}") for n, each in enumerate(alerts)]
+
+    for first in range(0, 60_000, 1000):
+        put(client, keys.alerts.dead, *letters_of("o", "http_404", range(first, first + 1000)))
+    meant = letters_of("a", "http_503", range(300))
+    put(client, keys.alerts.dead, *meant)
+    client.config_resetstat()
+
+    async def work(letters: DeadLetters) -> int:
+        sweep = await Sweep.over(letters, LetterFilter(reason="http_503"))
+        while await sweep.replay_chunk(lambda letter: letter.raw):
+            pass
+        return sweep.moved
+
+    assert on(settings, "moog", work) == 300
+    assert client.lrange(keys.alert_queue, 0, -1) == meant[::-1]
+    assert client.llen(keys.alerts.dead) == 60_000
+    spent = client.info("commandstats")["cmdstat_evalsha"]
+    assert spent["usec"] / spent["calls"] < 200_000
+
+
+def test_letters_are_found_although_they_lie_elsewhere_by_now(
+    settings: Settings, client: redis.Redis
+) -> None:
+    keys = KeySpace(settings)
+    every = [letter_at(n) for n in range(9)]
+    put(client, keys.alerts.dead, *every)
+
+    async def work(letters: DeadLetters) -> tuple[int, int]:
+        (pile,) = letters.piles
+        oldest, newest = await pile.oldest(2, 3), await pile.page(0, 2)
+        # One is taken away, one comes, and one of those that were read is gone.
+        client.lrem(keys.alerts.dead, 1, every[0])  # type: ignore[arg-type]
+        client.lrem(keys.alerts.dead, 1, every[3])  # type: ignore[arg-type]
+        put(client, keys.alerts.dead, letter_at(10))
+        moved = await pile.replay([(each, each.raw) for each in oldest])
+        return moved, await pile.discard(newest)
+
+    assert on(settings, "moog", work) == (2, 2)
+    assert client.lrange(keys.alert_queue, 0, -1) == [every[4], every[2]]
+    assert client.lrange(keys.alerts.dead, 0, -1) == [letter_at(10), every[6], every[5], every[1]]
+
+
 def test_a_sweep_does_not_meet_those_again_that_fail_at_once(settings: Settings, client: redis.Redis) -> None:
     keys = KeySpace(settings)
     raw = dead_letter(json.dumps(ALERT), "http_404", 1, "forwarder")
@@ -244,6 +296,26 @@ def test_letters_of_all_shards_are_one_queue_by_the_time_they_failed(
     assert (depth, page, oldest) == (12, ["a9", "a8", "a7", "a6"], "a0")
     assert everything == [f"a{n}" for n in reversed(range(12))]
     assert shards == [0, 2, 1, 0]
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_letters_that_come_while_all_are_read_hide_and_repeat_none(
+    make_settings: MakeSettings, client: redis.Redis, shards: int
+) -> None:
+    settings = make_settings(redis_shards=shards)
+    count = 2 * CHUNK + 50
+    for number in range(count):
+        raw = dead_letter(json.dumps({**ALERT, "alert_id": f"a{number}"}), "x", 1, "f", f"{number:06}")
+        put(client, KeySpace(settings, number % shards).alerts.dead, raw)
+
+    async def work(letters: DeadLetters) -> list[str]:
+        found = []
+        async for letter in letters.oldest_first():
+            found.append(letter.payload["alert_id"])
+            put(client, KeySpace(settings, letter.shard).alerts.dead, letter_at(59, n=len(found)))
+        return found
+
+    assert on(settings, "moog", work) == [f"a{n}" for n in range(count)]
 
 
 def test_a_letter_is_replayed_and_discarded_in_its_own_shard(three: Settings, client: redis.Redis) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from mutt_appliance import whole_files
 from mutt_appliance.config import Settings
+from mutt_appliance.queueing import letter_archive
 from mutt_appliance.queueing.dead_letter import dead_letter
 from mutt_appliance.queueing.keys import KeySpace
 from mutt_appliance.queueing.letter_archive import archive, excess, file_name
@@ -95,6 +97,41 @@ def test_what_cannot_be_written_stays(settings: Settings, client: redis.Redis) -
     with pytest.raises(OSError, match="archive"):
         archived(settings)
     assert client.llen(lists(settings)["moog"]) == 150
+    assert client.exists(KeySpace(settings).archive_lock) == 0
+
+
+def test_a_disk_is_not_filled_up(
+    settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole_files, "RESERVE_SHARE", 1.0)
+    client.lpush(lists(settings)["moog"], *letters(150))
+    with pytest.raises(OSError, match=r"of the disk is free: .*archive"):
+        archived(settings)
+    assert client.llen(lists(settings)["moog"]) == 150
+    assert list(settings.dead_letter_archive.iterdir()) == []
+
+
+def test_large_letters_are_not_all_in_memory_at_once(
+    settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letter_archive, "FILE_BYTES", 300_000)
+    every = [dead_letter(json.dumps({"n": n, "text": "x" * 1000}), "bad", 0, "ingest") for n in range(1000)]
+    client.lpush(lists(settings)["ingest"], *every)
+    files = archived(settings)
+    assert [count for _, count, _ in files] == [400, 400, 110]
+    assert [raw for _, _, path in files for raw in read_letters(path)] == every[:910]
+    assert client.lrange(lists(settings)["ingest"], 0, -1) == every[910:][::-1]
+
+
+def test_a_redis_that_is_full_gets_room(settings: Settings, client: redis.Redis) -> None:
+    client.lpush(lists(settings)["moog"], *letters(150))
+    client.config_set("maxmemory", client.info("memory")["used_memory"] // 2)
+    try:
+        ((_, count, _),) = archived(settings)
+    finally:
+        client.config_set("maxmemory", 0)
+    assert count == 60
+    assert client.llen(lists(settings)["moog"]) == 90
     assert client.exists(KeySpace(settings).archive_lock) == 0
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mutt_appliance import whole_files
 from mutt_appliance.store import archive_files
 from mutt_appliance.store.archive_files import (
     ArchiveError,
@@ -28,7 +29,9 @@ from mutt_appliance.store.archive_files import (
 )
 from mutt_appliance.store.errors import Stopped
 
-SOURCE = Source("event_audit_log_2026_01", 4711, date(2026, 1, 1), "mutt_db", "0004_audit_archives")
+SOURCE = Source(
+    "event_audit_log_2026_01", 4711, date(2026, 1, 1), "mutt_db", "7000000000000000001", "0004_audit_archives"
+)
 ROWS = [
     json.dumps({"event_id": f"e{n}", "received_at": f"2026-01-0{n + 1}T00:00:00+00:00", "message": "a\nü"})
     for n in range(5)
@@ -79,6 +82,17 @@ def test_a_file_of_the_same_partition_is_replaced_and_one_of_an_earlier_partitio
     found = find_archive(tmp_path, SOURCE), find_archive(tmp_path, later)
     assert [each.rows for each in found if each] == [2, 3]
     assert find_archive(tmp_path, replace(SOURCE, partition_oid=1)) is None
+
+
+def test_a_file_of_another_postgresql_is_left_alone_although_partition_and_oid_are_the_same(
+    tmp_path: Path,
+) -> None:
+    """Two appliances with embedded stores and one folder: the same steps give the same oids."""
+    ours = write_archive(tmp_path, "ndjson.gz", SOURCE, CHUNKS)
+    theirs = replace(SOURCE, cluster="7000000000000000002")
+    assert find_archive(tmp_path, theirs) is None
+    assert write_archive(tmp_path, "ndjson.gz", theirs, CHUNKS[:1]).file != ours.file
+    check_file(tmp_path / ours.file, ours)
 
 
 def test_a_file_without_a_manifest_is_left_alone_and_not_believed(tmp_path: Path) -> None:
@@ -148,12 +162,31 @@ def test_a_writer_that_is_stopped_or_fails_leaves_nothing(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stop_while_the_file_is_read_back_leaves_it_unbelieved(tmp_path: Path) -> None:
+def test_a_stop_while_the_file_is_read_back_leaves_nothing(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):
         write_archive(tmp_path, "ndjson.gz", SOURCE, CHUNKS, stop)
-    assert find_archive(tmp_path, SOURCE) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_attempts_that_fail_as_the_file_is_read_back_do_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object) -> None:
+        raise ArchiveError("the file is damaged")
+
+    monkeypatch.setattr(archive_files, "check_file", damaged)
+    for _ in range(3):
+        with pytest.raises(ArchiveError, match="damaged"):
+            write_archive(tmp_path, "ndjson.gz", SOURCE, CHUNKS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 300)
+    with pytest.raises(ArchiveError, match="cannot be read: File name too long: see AUDIT_ARCHIVE_DIR"):
+        find_archive(folder, SOURCE)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
@@ -163,7 +196,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_the_disk_is_not_filled_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_files, "RESERVE_SHARE", 1.0)
+    monkeypatch.setattr(whole_files, "RESERVE_SHARE", 1.0)
     with pytest.raises(ArchiveError, match="of the disk is free: make room"):
         write_archive(tmp_path, "ndjson.gz", SOURCE, CHUNKS)
     assert list(tmp_path.iterdir()) == []

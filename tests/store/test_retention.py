@@ -295,6 +295,37 @@ def test_a_file_that_is_not_what_was_written_keeps_the_month(
     assert row_count(conn) == 5
 
 
+def test_a_month_is_not_taken_for_archived_because_of_a_file_of_another_postgresql(
+    chosen: Settings, worker: Connection, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embedded stores of two appliances are made by the same steps, so their partitions have the same oids."""
+    path = first_attempt(chosen, worker, archive, monkeypatch)
+    beside = manifest_path(path)
+    document = json.loads(beside.read_text())
+    beside.write_text(json.dumps({**document, "cluster": "1"}))
+    theirs = path.read_bytes()
+    assert retire(worker, chosen, NOW).dropped == ["event_audit_log_2026_01"]
+    assert path.read_bytes() == theirs
+    assert [each.name for each in archive.glob("*-2.ndjson.gz")] == ["event_audit_log_2026_01-2.ndjson.gz"]
+
+
+def test_a_folder_that_cannot_be_looked_at_is_a_failure_and_the_end_of_nothing(
+    make_settings: MakeSettings, settings: Settings, conn: Connection, tmp_path: Path
+) -> None:
+    chosen = make_settings(audit_archive_dir=tmp_path / ("x" * 300), audit_retention_days=30)
+    write(chosen, JANUARY, 5)
+    database = Database(chosen, SECRETS, "test")
+    assert maintain(database) is True
+    database.close()
+    assert row_count(conn) == 5
+
+
+def test_the_identifier_of_the_cluster_is_for_everybody_to_read(conn: Connection) -> None:
+    with conn.cursor() as cursor:
+        cursor.execute("SELECT has_function_privilege('public', 'pg_control_system()', 'EXECUTE')")
+        assert cursor.fetchall() == [(True,)]
+
+
 def test_a_folder_that_cannot_be_written_keeps_the_month_and_is_counted(
     make_settings: MakeSettings, settings: Settings, conn: Connection, tmp_path: Path
 ) -> None:

@@ -51,7 +51,9 @@ class ForwarderSettings(Section):
         "requests",
         ge=1,
     )
-    moog_rate_period: float = setting(1, "Per N seconds (shared rate limit window)", "seconds", gt=0, le=3600)
+    moog_rate_period: float = setting(
+        1, "Per N seconds (shared rate limit window)", "seconds", ge=0.001, le=3600
+    )
     moog_rate_limit_key: str = setting("mutt:rate_limit:moog", "Redis key for rate limiter", min_length=1)
     moog_max_retries: int = setting(5, "Max retries before DLQ", "retries", ge=0, le=1000)
     moog_retry_base_delay: float = setting(1.0, "Initial retry delay (seconds)", "seconds", gt=0, le=3600)

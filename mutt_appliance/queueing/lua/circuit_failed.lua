@@ -1,13 +1,17 @@
 -- A request to Moogsoft failed as in an outage.
 -- KEYS  1 circuit
 -- ARGV  1 failures in a row that open it (0: none do)  2 reason  3 first and 4 longest time between probes, in ms
---       5 whether it was a probe (0|1)
+--       5 whether it was a probe (0|1)  6 whether one of the caller has succeeded since its last failure (0|1)
 -- Returns {when it was opened or 0, when the failures in a row began (ms), whether this one opened it}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local stamp = string.format('%.0f', now)
 -- A full Redis refuses the rest, but not in a script that took something away first.
 redis.call('HDEL', KEYS[1], 'reason')
+-- Requests end faster than anybody looks (circuit_look).
+if ARGV[6] == '1' and redis.call('HEXISTS', KEYS[1], 'opened_at') == 0 then
+  redis.call('HDEL', KEYS[1], 'failures', 'row')
+end
 local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
 if redis.call('HEXISTS', KEYS[1], 'row') == 0 then
   redis.call('HSET', KEYS[1], 'row', stamp)

@@ -9,7 +9,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mutt_appliance.config.dynamic import DYNAMIC, Described, DynamicError, checked, describe
+from mutt_appliance.config.dynamic import (
+    DYNAMIC,
+    Described,
+    DynamicError,
+    check_default,
+    checked,
+    describe,
+    effective,
+)
 from mutt_appliance.queueing.dynamic import NO_VALUE, Stored, change_noted, values_of
 from mutt_appliance.store.editing import NotFoundError, VersionError
 from mutt_appliance.store.history import SETTING, changes, note_setting, one_change
@@ -45,9 +53,10 @@ class Setting(Strict):
     """A dynamic setting."""
 
     name: str
-    value: Value
+    value: Value = Field(description="What is in force")
     default: Value = Field(description="What the environment says")
     changed: bool
+    left_out: str | None = Field(description="Why what it was changed to is not in force; null if it is")
     kind: Literal["integer", "number", "choice"]
     section: str
     unit: str
@@ -188,11 +197,15 @@ async def _store(call: Call, name: str, value: Any, action: str) -> Reply:
             HTTPStatus.CONFLICT, "DYNAMIC_CONFIG_ENABLED=false: change the environment and restart MUTT"
         )
     stored = await stores.stored_settings()
-    if value is not NO_VALUE:
-        try:
+    try:
+        if value is NO_VALUE:
+            check_default(stores.settings, name, values_of(stored))
+        else:
             value = checked(stores.settings, name, value, values_of(stored))
-        except DynamicError as error:
-            raise _wrong(str(error)) from error
+    except DynamicError as error:
+        raise (
+            Problem(HTTPStatus.CONFLICT, f"{name}: {error}") if value is NO_VALUE else _wrong(str(error))
+        ) from error
 
     async def noted(before: Stored, after: Stored) -> None:
         await stores.run(note_setting, call.person.name, action, name, before.document, after.document)
@@ -209,12 +222,14 @@ def _wrong(message: str) -> Problem:
 
 
 def _document(call: Call, described: Described, stored: Mapping[str, Stored]) -> dict[str, Any]:
-    default = getattr(call.stores.settings, described.name)
+    base = call.stores.settings
     mine = stored.get(described.name, Stored())
+    in_force, faults = effective(base, values_of(stored)) if base.dynamic_config_enabled else (base, {})
     return {
         **asdict(described),
-        "value": mine.value if mine.changed and call.stores.settings.dynamic_config_enabled else default,
-        "default": default,
+        "value": getattr(in_force, described.name),
+        "default": getattr(base, described.name),
         "changed": mine.changed,
+        "left_out": faults.get(described.name),
         "version": mine.version,
     }

@@ -191,9 +191,12 @@ async def discard_letters(call: Call) -> Reply:
     """Discard all dead letters that the filter means."""
     letters = _letters(call)
     sweep = await Sweep.over(letters, _filter(call.query))
-    while await sweep.discard_chunk():
-        pass
-    await _note(call, "discard", {**call.query.model_dump(), "count": sweep.moved})
+    try:
+        while await sweep.discard_chunk():
+            pass
+    finally:
+        # Also when Redis failed meanwhile: what is gone is noted.
+        await _note(call, "discard", {**call.query.model_dump(), "count": sweep.moved})
     return Reply({"count": sweep.moved})
 
 

@@ -69,6 +69,39 @@ def test_what_cannot_be_is_refused_in_words(api: Api, key: str, value: Any, stat
         assert answer.json()["errors"][0]["field"] == "body.value"
 
 
+def test_a_default_that_contradicts_another_change_is_refused(api: Api) -> None:
+    """Both would be left out: the page would show 4000, and 1000 would be in force."""
+    assert api("PUT", "/config/alerter_queue_shed_threshold", {"value": 5000}).ok
+    assert api("PUT", "/config/alerter_queue_warn_threshold", {"value": 4000}).ok
+    refused = api("DELETE", "/config/alerter_queue_shed_threshold")
+    assert refused.status_code == 409
+    assert "alerter_queue_warn_threshold=4000" in refused.json()["detail"]
+    (entry,) = api("GET", "/config/history?key=alerter_queue_shed_threshold").json()["items"]
+    assert api("POST", f"/config/history/{entry['id']}/revert").status_code == 409
+    assert api("GET", "/config/alerter_queue_shed_threshold").json()["value"] == 5000
+    assert api("DELETE", "/config/alerter_queue_warn_threshold").ok
+    assert api("DELETE", "/config/alerter_queue_shed_threshold").ok
+
+
+def test_a_value_that_is_left_out_is_not_shown_as_in_force(
+    api: Api, client: redis.Redis, settings: Settings
+) -> None:
+    """As after an upgrade with other limits, or a threshold that was changed in the environment."""
+    key = KeySpace(settings).config
+    client.hset(key, "alerter_queue_warn_threshold", '{"value":3000,"version":4}')
+    client.hset(key, "moog_rate_limit", '{"value":"many","version":2}')
+    warn = api("GET", "/config/alerter_queue_warn_threshold").json()
+    assert (warn["value"], warn["changed"], warn["version"]) == (1000, True, 4)
+    assert "must not be less than" in warn["left_out"]
+    limit = next(each for each in api("GET", "/config").json()["items"] if each["name"] == "moog_rate_limit")
+    assert limit["value"] == 50
+    assert "must be a whole number" in limit["left_out"]
+    assert api("PUT", "/config/moog_rate_limit", {"value": 10}).json()["left_out"] is None
+    # What is left out already keeps nobody from going back.
+    assert api("DELETE", "/config/alerter_queue_shed_threshold").ok
+    assert api("DELETE", "/config/alerter_queue_warn_threshold").json()["left_out"] is None
+
+
 def test_a_change_that_cannot_be_noted_is_taken_back(
     api: Api, stores: Stores, client: redis.Redis, settings: Settings
 ) -> None:
