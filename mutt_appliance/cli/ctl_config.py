@@ -48,7 +48,7 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command(short_help="Print the values in force.")
 @click.argument("setting", type=SettingName(), required=False)
 @json_option
 @env_file_option
@@ -94,7 +94,7 @@ def set_value(
     _change(settings, secrets, setting, value, "update", if_version, as_json=as_json)
 
 
-@command.command()
+@command.command(short_help="Put a setting back to its default.")
 @click.argument("setting", type=SettingName())
 @json_option
 @env_file_option
@@ -105,7 +105,7 @@ def reset(context: click.Context, setting: str, as_json: bool, env_file: Path | 
     _change(settings, secrets, setting, NO_VALUE, "reset", None, as_json=as_json)
 
 
-@command.command()
+@command.command(short_help="Print who changed what, the newest first.")
 @click.argument("setting", type=SettingName(), required=False)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Changes shown.")
 @json_option
@@ -129,7 +129,7 @@ def history(
         )
 
 
-@command.command()
+@command.command(short_help="Put a setting back to what it was before a change.")
 @click.argument("change_id", type=click.IntRange(1), metavar="CHANGE")
 @json_option
 @env_file_option

@@ -71,14 +71,14 @@ def filter_options(command: F) -> F:
 
 @click.group()
 def command() -> None:
-    """Look at dead letters, send them on their way again, discard them, take them along.
+    """Look at dead letters, replay, discard or export them.
 
     QUEUE is ingest (refused events), alerter (events that could not be processed, shed alerts) or moog (alerts that
     Moogsoft did not take). Ends with 1 when something that was asked for could not be done.
     """
 
 
-@command.command("list")
+@command.command("list", short_help="Print the letters of a queue, or how many are in each.")
 @click.argument("queue", type=click.Choice(QUEUES), required=False)
 @filter_options
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Letters shown.")
@@ -128,7 +128,7 @@ def list_letters(
     click.echo(f"{len(found)} of {matching} shown, {depth} in the queue", err=True)
 
 
-@command.command()
+@command.command(short_help="Print all of a letter.")
 @queue_argument
 @click.argument("letter")
 @json_option
@@ -147,7 +147,7 @@ def show(context: click.Context, queue: QueueName, letter: str, as_json: bool, e
         click.echo(visible(f"{name}: {'-' if shown is None else shown}"))
 
 
-@command.command()
+@command.command(short_help="Send letters on their way again, the oldest first.")
 @queue_argument
 @click.argument("letters", nargs=-1)
 @filter_options
@@ -191,7 +191,7 @@ def replay(
     _conclude("replayed", moved, failed, as_json=as_json)
 
 
-@command.command()
+@command.command(short_help="Discard letters for good.")
 @queue_argument
 @click.argument("letters", nargs=-1)
 @filter_options
@@ -238,7 +238,7 @@ def discard(
     _conclude("discarded", moved, max(0, len(letters) - moved), as_json=as_json)
 
 
-@command.command()
+@command.command(short_help="Write letters to a file; they stay in the queue.")
 @queue_argument
 @click.argument("file", type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path))
 @filter_options
@@ -282,7 +282,7 @@ def export(
     click.echo(f"{len(raws)} letters written to {file}", err=True)
 
 
-@command.command("import")
+@command.command("import", short_help="Put the letters of a file back into a queue.")
 @queue_argument
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option

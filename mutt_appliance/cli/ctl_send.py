@@ -35,7 +35,7 @@ COLOURS = {
 }
 
 
-@click.command()
+@click.command(short_help="Send a test event and follow it to its end.")
 @click.option("--message", default="MUTT test event", show_default=True, help="Text of the event.")
 @click.option("--hostname", default="mutt-test", show_default=True, help="Host the event is about.")
 @click.option(
