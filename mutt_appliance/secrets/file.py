@@ -89,8 +89,21 @@ def _parse_line(line: str) -> dict[str, str]:
 
 def _append(path: Path, made: dict[str, str]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = _opened(path)
     with os.fdopen(descriptor, "a", encoding="utf-8") as file:
         if file.tell() > 0 and not path.read_text(encoding="utf-8").endswith("\n"):
             file.write("\n")
         file.write("".join(f"{name}={value}\n" for name, value in made.items()))
+
+
+def _opened(path: Path) -> int:
+    try:
+        # O_EXCL follows no link, so that what is given away below is a file made here and nothing else.
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(path, os.O_WRONLY | os.O_APPEND)
+    if os.geteuid() == 0:
+        # Made by a command of root before the first start, it must be the service's all the same.
+        folder = path.parent.stat()
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return descriptor
