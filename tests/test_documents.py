@@ -63,22 +63,22 @@ def test_every_page_is_reached_from_the_readme() -> None:
     ] == []
 
 
-def command_lines(page: Path) -> Iterator[list[str]]:
-    """Words of every call of mutt and mutt-ctl that a page has in its blocks of commands and between backquotes."""
+def command_lines(page: Path) -> Iterator[tuple[list[str], bool]]:
+    """Words of every call of mutt and mutt-ctl on a page; whether it is to be typed, or stands in a sentence."""
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    lines: list[str] = []
+    lines: list[tuple[str, bool]] = []
     for indented, block in groupby(text.splitlines(), lambda line: line.startswith("    ")):
         if indented:
             shell = [line.strip() for line in block]
             # With a prompt the other lines are what is answered.
             prompted = [line[2:] for line in shell if line.startswith("$ ")]
-            lines += prompted or [re.sub(r"^\w+# ", "", line) for line in shell]
+            lines += [(re.sub(r"^\w+# ", "", line), True) for line in prompted or shell]
         else:
             spans = re.findall(r"`([^`\n]+)`", "\n".join(block))
             # A name with a gap is no call.
-            lines += [span for span in spans if "…" not in span and len(span.split()) > 1]
-    for line in lines:
-        yield from (words for words in simple_commands(line) if Path(words[0]).name in GROUPS)
+            lines += [(span, False) for span in spans if "…" not in span and len(span.split()) > 1]
+    for line, typed in lines:
+        yield from ((words, typed) for words in simple_commands(line) if Path(words[0]).name in GROUPS)
 
 
 def simple_commands(line: str) -> Iterator[list[str]]:
@@ -104,10 +104,14 @@ def simple_commands(line: str) -> Iterator[list[str]]:
             redirected = False
 
 
-def refusal(group: click.Group, words: Sequence[str]) -> str:
-    """What click has against a command line, empty if nothing. Values are not looked at: NAME and ID stand for some."""
+def refusal(words: Sequence[str], typed: bool) -> str:
+    """What click has against a command line, empty if nothing; a sentence may leave out arguments.
+
+    Values are not looked at: NAME and ID stand for some.
+    """
+    group = GROUPS[Path(words[0]).name]
     command: click.Command = group
-    context, left = click.Context(command), list(words)
+    context, left = click.Context(command), list(words[1:])
     try:
         while isinstance(command, click.Group):
             parser = command.make_parser(context)
@@ -126,7 +130,9 @@ def refusal(group: click.Group, words: Sequence[str]) -> str:
     missing = [
         each.name
         for each in command.params
-        if each.required and not (isinstance(value := given.get(each.name or ""), str | tuple) and value)
+        if typed
+        and each.required
+        and not (isinstance(value := given.get(each.name or ""), str | tuple) and value)
     ]
     return f"too much: {left}" if left else f"missing: {missing}" if missing else ""
 
@@ -134,9 +140,7 @@ def refusal(group: click.Group, words: Sequence[str]) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_command_line_of_ours_is_one_that_the_programs_take(page: Path) -> None:
     refused = {
-        shlex.join(words): why
-        for words in command_lines(page)
-        if (why := refusal(GROUPS[Path(words[0]).name], words[1:]))
+        shlex.join(words): why for words, typed in command_lines(page) if (why := refusal(words, typed))
     }
     assert refused == {}
 
@@ -147,7 +151,7 @@ def test_the_command_lines_are_found_and_a_wrong_one_would_be(tmp_path: Path) ->
     page.write_text(
         "Say `mutt-ctl stat` or\n\n    true && mutt-ctl dlq list moog --limits 3 | head\n    mutt rules load\n"
     )
-    assert [refusal(GROUPS[words[0]], words[1:]) for words in command_lines(page)] == [
+    assert [refusal(words, typed) for words, typed in command_lines(page)] == [
         "there is no command stat",
         "No such option '--limits'. Did you mean '--limit'?",
         "missing: ['files']",

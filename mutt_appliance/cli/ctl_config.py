@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,9 @@ def history(
         return
     for each in found:
         before, after = (_shown(state) for state in (each.before, each.after))
+        at = each.changed_at.astimezone(UTC)
         click.echo(
-            f"{each.id:>6}  {each.changed_at:%Y-%m-%d %H:%M:%S}  {each.action:<6} {each.entity_id} {before} -> {after}"
+            f"{each.id:>6}  {at:%Y-%m-%d %H:%M:%SZ}  {each.action:<6} {each.entity_id} {before} -> {after}"
             f"  by {each.changed_by}"
         )
 

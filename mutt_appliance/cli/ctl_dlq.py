@@ -9,7 +9,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,8 +123,8 @@ def list_letters(
         click.echo(json.dumps({"depth": depth, "matching": matching, "items": items}, indent=2))
         return
     for letter in found:
-        failed_at, host = (letter.failed_at or "-")[:19], letter.hostname or "-"
-        click.echo(visible(f"{letter.id[:12]}  {failed_at:<19}  {host:<20}  {letter.reason[:100]}"))
+        failed_at, host = _to_the_second(letter.failed_at), letter.hostname or "-"
+        click.echo(visible(f"{letter.id[:12]}  {failed_at:<20}  {host:<20}  {letter.reason[:100]}"))
     click.echo(f"{len(found)} of {matching} shown, {depth} in the queue", err=True)
 
 
@@ -188,6 +188,11 @@ def replay(
 
     moved, failed = on_shards(settings, secrets, "dlq", work)
     _note(settings, secrets, "replay", queue, {**_noted(letters, meant), "replayed": moved, "failed": failed})
+    if failed and not letters:
+        # Of named letters the reason of each was told.
+        click.echo(
+            "what stays cannot go on as it is: correct it on the page Dead letters, or discard it", err=True
+        )
     _conclude("replayed", moved, failed, as_json=as_json)
 
 
@@ -340,6 +345,14 @@ def _summary(settings: Settings, secrets: Secrets, *, as_json: bool) -> None:
         click.echo(f"{each['depth']:>8} {each['queue']}")
         for reason in each["reasons"]:
             click.echo(visible(f"{'':9}{reason['count']:>8} {reason['reason'][:120]}"))
+
+
+def _to_the_second(moment: str | None) -> str:
+    """A time of ISO 8601 without its fractions, in UTC as --since takes it; anything else as it is."""
+    try:
+        return f"{datetime.fromisoformat(moment or '-').astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except ValueError:
+        return (moment or "-")[:20]
 
 
 def _filter(

@@ -34,8 +34,8 @@ def load_secrets_file(path: Path) -> Secrets:
             values = read_lines(path)
     except OSError as error:
         raise SecretsError(
-            f"MUTT_SECRETS_FILE={path}: cannot be used: {error.strerror}: "
-            "make it readable and writable for the user that runs MUTT, mode 0600"
+            f"MUTT_SECRETS_FILE={path}: cannot be used: {error.strerror}: make it readable and writable for the user "
+            "that runs MUTT, mode 0600; commands are for that user and root"
         ) from error
     except UnicodeDecodeError as error:
         raise SecretsError(
@@ -50,10 +50,12 @@ def read_secrets_file(path: Path) -> Secrets:
         _refuse_if_readable_by_others(path)
         return Secrets.of(read_lines(path))
     except OSError as error:
-        raise SecretsError(
-            f"MUTT_SECRETS_FILE={path}: cannot be read: {error.strerror}: "
-            "start MUTT once to make it, or name the right file"
-        ) from error
+        remedy = (
+            "run this as root or as the user that runs MUTT"
+            if isinstance(error, PermissionError)
+            else "start MUTT once to make it, or name the right file"
+        )
+        raise SecretsError(f"MUTT_SECRETS_FILE={path}: cannot be read: {error.strerror}: {remedy}") from error
     except UnicodeDecodeError as error:
         raise SecretsError(
             f"MUTT_SECRETS_FILE={path}: is not UTF-8 text: write KEY=value lines into it"
