@@ -35,7 +35,7 @@ def command() -> None:
     """Export the audit log, and look after its months."""
 
 
-@command.command("export")
+@command.command("export", short_help="Write rows of the audit log, with the event as it was received.")
 @click.option("--since", type=Moment(), help="From this time on (ISO 8601; UTC without a zone).")
 @click.option("--until", type=Moment(), help="Up to this time, not included.")
 @click.option("--hostname", help="Only of this host.")
@@ -104,7 +104,7 @@ def _written(chunks: Iterable[tuple[int, bytes]], stream: IO[bytes]) -> int:
     return count
 
 
-@command.command()
+@command.command(short_help="Show the months of the audit log, and when each leaves.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @env_file_option
 @click.pass_context
@@ -183,7 +183,7 @@ def _document(
     }
 
 
-@command.command()
+@command.command(short_help="Compare archived months with their manifests.")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
@@ -206,7 +206,7 @@ def verify(files: tuple[Path, ...]) -> None:
     sys.exit(1 if bad else 0)
 
 
-@command.command("import")
+@command.command("import", short_help="Put archived months into a table of the database.")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )

@@ -23,7 +23,7 @@ from mutt_appliance.whole_files import whole_file
 LINES_MOST = 40
 
 
-@click.command()
+@click.command(short_help="Write what people have set up to one file.")
 @click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
 @click.option("--with-audit", is_flag=True, help="The audit log as well, which may be large.")
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
@@ -61,7 +61,7 @@ def backup(
     click.echo(f"written to {file}, {file.stat().st_size} bytes")
 
 
-@click.command()
+@click.command(short_help="Make rules, hosts, settings and keys those of a backup.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only tell what would be changed.")
 @click.option("--replace", is_flag=True, help="Change and remove what is there and is not as in FILE.")

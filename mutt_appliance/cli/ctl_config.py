@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command(short_help="Print the values in force.")
 @click.argument("setting", type=SettingName(), required=False)
 @json_option
 @env_file_option
@@ -103,7 +104,7 @@ def set_value(
     _change(settings, secrets, setting, value, "update", if_version, as_json=as_json)
 
 
-@command.command()
+@command.command(short_help="Put a setting back to its default.")
 @click.argument("setting", type=SettingName())
 @json_option
 @env_file_option
@@ -114,7 +115,7 @@ def reset(context: click.Context, setting: str, as_json: bool, env_file: Path | 
     _change(settings, secrets, setting, NO_VALUE, "reset", None, as_json=as_json)
 
 
-@command.command()
+@command.command(short_help="Print who changed what, the newest first.")
 @click.argument("setting", type=SettingName(), required=False)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Changes shown.")
 @json_option
@@ -132,13 +133,14 @@ def history(
         return
     for each in found:
         before, after = (_shown(state) for state in (each.before, each.after))
+        at = each.changed_at.astimezone(UTC)
         click.echo(
-            f"{each.id:>6}  {each.changed_at:%Y-%m-%d %H:%M:%S}  {each.action:<6} {each.entity_id} {before} -> {after}"
+            f"{each.id:>6}  {at:%Y-%m-%d %H:%M:%SZ}  {each.action:<6} {each.entity_id} {before} -> {after}"
             f"  by {each.changed_by}"
         )
 
 
-@command.command()
+@command.command(short_help="Put a setting back to what it was before a change.")
 @click.argument("change_id", type=click.IntRange(1), metavar="CHANGE")
 @json_option
 @env_file_option

@@ -10,7 +10,7 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,14 +72,14 @@ def filter_options(command: F) -> F:
 
 @click.group()
 def command() -> None:
-    """Look at dead letters, send them on their way again, discard them, take them along.
+    """Look at dead letters, replay, discard or export them.
 
     QUEUE is ingest (refused events), alerter (events that could not be processed, shed alerts) or moog (alerts that
     Moogsoft did not take). Ends with 1 when something that was asked for could not be done.
     """
 
 
-@command.command("list")
+@command.command("list", short_help="Print the letters of a queue, or how many are in each.")
 @click.argument("queue", type=click.Choice(QUEUES), required=False)
 @filter_options
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Letters shown.")
@@ -124,12 +124,12 @@ def list_letters(
         click.echo(json.dumps({"depth": depth, "matching": matching, "items": items}, indent=2))
         return
     for letter in found:
-        failed_at, host = (letter.failed_at or "-")[:19], letter.hostname or "-"
-        click.echo(visible(f"{letter.id[:12]}  {failed_at:<19}  {host:<20}  {letter.reason[:100]}"))
+        failed_at, host = _to_the_second(letter.failed_at), letter.hostname or "-"
+        click.echo(visible(f"{letter.id[:12]}  {failed_at:<20}  {host:<20}  {letter.reason[:100]}"))
     click.echo(f"{len(found)} of {matching} shown, {depth} in the queue", err=True)
 
 
-@command.command()
+@command.command(short_help="Print all of a letter.")
 @queue_argument
 @click.argument("letter")
 @json_option
@@ -148,7 +148,7 @@ def show(context: click.Context, queue: QueueName, letter: str, as_json: bool, e
         click.echo(visible(f"{name}: {'-' if shown is None else shown}"))
 
 
-@command.command()
+@command.command(short_help="Send letters on their way again, the oldest first.")
 @queue_argument
 @click.argument("letters", nargs=-1)
 @filter_options
@@ -202,10 +202,15 @@ def replay(
             note(sweep.moved, sweep.failed)
         raise
     note(moved, failed)
+    if failed and not letters:
+        # Of named letters the reason of each was told.
+        click.echo(
+            "what stays cannot go on as it is: correct it on the page Dead letters, or discard it", err=True
+        )
     _conclude("replayed", moved, failed, as_json=as_json)
 
 
-@command.command()
+@command.command(short_help="Discard letters for good.")
 @queue_argument
 @click.argument("letters", nargs=-1)
 @filter_options
@@ -264,7 +269,7 @@ def discard(
     _conclude("discarded", moved, max(0, len(letters) - moved), as_json=as_json)
 
 
-@command.command()
+@command.command(short_help="Write letters to a file; they stay in the queue.")
 @queue_argument
 @click.argument("file", type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path))
 @filter_options
@@ -305,7 +310,7 @@ def export(
     click.echo(f"{len(raws)} letters written to {file}", err=True)
 
 
-@command.command("import")
+@command.command("import", short_help="Put the letters of a file back into a queue.")
 @queue_argument
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
@@ -363,6 +368,14 @@ def _summary(settings: Settings, secrets: Secrets, *, as_json: bool) -> None:
         click.echo(f"{each['depth']:>8} {each['queue']}")
         for reason in each["reasons"]:
             click.echo(visible(f"{'':9}{reason['count']:>8} {reason['reason'][:120]}"))
+
+
+def _to_the_second(moment: str | None) -> str:
+    """A time of ISO 8601 without its fractions, in UTC as --since takes it; anything else as it is."""
+    try:
+        return f"{datetime.fromisoformat(moment or '-').astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except ValueError:
+        return (moment or "-")[:20]
 
 
 def _filter(

@@ -18,7 +18,7 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "red", "n/a": "bright_bl
 Results = list[tuple[Check, list[Finding]]]
 
 
-@click.command()
+@click.command(short_help="Check everything around MUTT, and say what to do.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings, too.")
 @click.option(

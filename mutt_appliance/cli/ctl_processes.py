@@ -25,7 +25,7 @@ AS_WANTED = ("ALREADY_STARTED", "NOT_RUNNING")
 NAMES = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 
 
-@click.command()
+@click.command(short_help="Start processes, and wait until they serve.")
 @NAMES
 @click.pass_obj
 def start(runtime_dir: Path, names: tuple[str, ...]) -> None:
@@ -33,7 +33,7 @@ def start(runtime_dir: Path, names: tuple[str, ...]) -> None:
     _each(runtime_dir, names, lambda name: _start(runtime_dir, name))
 
 
-@click.command()
+@click.command(short_help="Stop processes; they stay stopped.")
 @NAMES
 @click.pass_obj
 def stop(runtime_dir: Path, names: tuple[str, ...]) -> None:
@@ -46,7 +46,7 @@ def stop(runtime_dir: Path, names: tuple[str, ...]) -> None:
     _each(runtime_dir, names, lambda name: _stop(runtime_dir, name), backwards=True)
 
 
-@click.command()
+@click.command(short_help="Restart processes, one after the other.")
 @NAMES
 @click.pass_obj
 def restart(runtime_dir: Path, names: tuple[str, ...]) -> None:
@@ -63,7 +63,7 @@ def restart(runtime_dir: Path, names: tuple[str, ...]) -> None:
     _each(runtime_dir, names, again)
 
 
-@click.command()
+@click.command(short_help="Have another number of processes of a role.")
 @click.argument("role")
 @click.argument("count", type=click.IntRange(1, 64))
 @click.pass_obj
@@ -91,7 +91,12 @@ def scale(runtime_dir: Path, role: str, count: int) -> None:
 
 @click.command()
 @click.option(
-    "--wait", "wait_secs", type=float, default=60.0, show_default=True, help="Seconds to wait; 0: none."
+    "--wait",
+    "wait_secs",
+    type=click.FloatRange(0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait; 0: none.",
 )
 @click.pass_obj
 def shutdown(runtime_dir: Path, wait_secs: float) -> None:

@@ -32,7 +32,7 @@ def command() -> None:
     """Move what waits in the queues to another host."""
 
 
-@command.command()
+@command.command(short_help="Write all that waits to a file, and leave it there.")
 @click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
 @click.option(
     "--force", is_flag=True, help="Although workers are at work: what they move meanwhile may be twice in it."
@@ -68,7 +68,7 @@ def dump(context: click.Context, file: Path, force: bool, overwrite: bool, env_f
     click.echo(f"written to {file}, {file.stat().st_size} bytes")
 
 
-@command.command("load")
+@command.command("load", short_help="Put what a file holds into the queues.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--again", is_flag=True, help="Although this dump was loaded here before.")
 @env_file_option

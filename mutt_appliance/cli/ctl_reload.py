@@ -14,7 +14,7 @@ from mutt_appliance.cli.ctl_progress import progress
 WAIT_SECS = 70.0
 
 
-@click.command()
+@click.command(short_help="Have secrets, rules and certificates read again.")
 @click.pass_obj
 def command(runtime_dir: Path) -> None:
     """Have secrets, rules and certificates read again, and wait until every process has done so.

@@ -15,7 +15,7 @@ from mutt_appliance.cli.ctl_client import EXIT_FAILED, do
 COLOURS = {True: "green", False: "yellow"}
 
 
-@click.command()
+@click.command(short_help="Show whether the old value of a secret may go.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option(
     "--quiet",

@@ -35,7 +35,7 @@ COLOURS = {
 }
 
 
-@click.command()
+@click.command(short_help="Send a test event and follow it to its end.")
 @click.option("--message", default="MUTT test event", show_default=True, help="Text of the event.")
 @click.option("--hostname", default="mutt-test", show_default=True, help="Host the event is about.")
 @click.option(
@@ -80,7 +80,7 @@ def command(
     try:
         secrets = read_secrets(settings, os.environ)
     except SecretsError as error:
-        click.echo(f"error: {error}; run this as root or as the user that runs MUTT", err=True)
+        click.echo(f"error: {error}", err=True)
         sys.exit(EXIT_CONFIG)
     event = TestEvent(hostname, message, severity, trap_oid)
     show = _silent if as_json else _Printer(numbered=count > 1)

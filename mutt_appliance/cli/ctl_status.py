@@ -49,7 +49,7 @@ def status(runtime_dir: Path, as_json: bool) -> None:
     sys.exit(0 if document["ok"] else EXIT_FAILED)
 
 
-@click.command()
+@click.command(short_help="Print the process id of the supervisor, or of a process.")
 @click.argument("name", required=False)
 @click.pass_obj
 def pid(runtime_dir: Path, name: str | None) -> None:

@@ -20,7 +20,7 @@ CONNECT_SECS = 15.0
 FOLLOW_FROM_BYTES = 1024
 
 
-@click.command()
+@click.command(short_help="Print the end of the log of a process.")
 @click.argument("name")
 @click.option(
     "-n", "--lines", type=click.IntRange(1), default=20, show_default=True, help="Lines to begin with."

@@ -27,7 +27,7 @@ def settings_and_secrets(
     try:
         return settings, read_secrets(settings, environ, make_file=True)
     except SecretsError as error:
-        click.echo(f"mutt: {error}", err=True)
+        click.echo(f"error: {error}", err=True)
         raise SystemExit(EXIT_CONFIG) from error
 
 

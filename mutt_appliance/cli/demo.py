@@ -21,7 +21,7 @@ from mutt_appliance.store.rule_files import RuleFilesError
 EXPECTED = (ConfigError, FolderError, RefusedRequestError, ResourceError, RuleFilesError, SecretsError)
 
 
-@click.command()
+@click.command(short_help="Show the whole appliance at work, with nothing installed.")
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 86_400),

@@ -12,7 +12,7 @@ from mutt_appliance.store.prepare import prepare_database
 from mutt_appliance.telemetry.logs import configure_logging
 
 
-@click.command()
+@click.command(short_help="Create the database, and bring its schema up to date.")
 @click.option(
     "--wait",
     "patience_secs",

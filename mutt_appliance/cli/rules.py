@@ -16,7 +16,7 @@ def command() -> None:
     """Load, list and export alert rules."""
 
 
-@command.command()
+@command.command(short_help="Put the rules of files into the database.")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
@@ -60,7 +60,7 @@ def list_rules(env_file: Path | None) -> None:
         )
 
 
-@command.command()
+@command.command(short_help="Write all rules to a file.")
 @click.argument("file", type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path))
 @click.pass_obj
 def export(env_file: Path | None, file: Path) -> None:

@@ -34,12 +34,13 @@ from mutt_appliance.tls.inventory import refuse_unusable
 EXIT_FAILED = 1
 
 
-@click.command()
+@click.command(short_help="Run the appliance in the foreground.")
 @click.pass_obj
 def command(env_file: Path | None) -> None:
     """Run the appliance until SIGTERM or Ctrl-C; a second one ends it at once.
 
-    SIGHUP reads secrets and rules again. Exit code 78: the configuration cannot be used; 1: Vault did not answer.
+    SIGHUP reads secrets, rules and certificates again. Exit code 78: the configuration cannot be used; 1: Vault did
+    not answer, or it was ended by force.
     """
     if getattr(sys, "frozen", False):
         # The loader of the one-file executable is our parent and what systemd knows: we do not outlive it.

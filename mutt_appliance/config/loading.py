@@ -66,8 +66,12 @@ def read_env_file(path: Path, *, required: bool) -> dict[str, str]:
         with path.open(encoding="utf-8") as stream:
             values = dotenv_values(stream=stream, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
         fault = Fault(
-            "MUTT_ENV_FILE", str(path), f"cannot be read: {error}", "name a readable file of KEY=value lines"
+            str(path),
+            "",
+            f"cannot be read: {why}",
+            "settings come from a file of KEY=value lines that this user may read: --env-file, MUTT_ENV_FILE",
         )
         raise ConfigError([fault]) from error
     return {key: value for key, value in values.items() if value is not None}

@@ -98,7 +98,7 @@ def words(error: Fault) -> str:
 
 
 _MEANINGS = {
-    "BAD_NAME": "no such process: mutt-ctl status lists them",
+    "BAD_NAME": "no such process: mutt-ctl status lists them, alerter:0 and so on",
     "ALREADY_STARTED": "runs already",
     "NOT_RUNNING": "does not run",
     "SHUTDOWN_STATE": "the appliance is stopping",

@@ -99,7 +99,7 @@ class IngestHandler:
             self._succeeded += 1
         except Rejection as rejection:
             self._failed(rejection.reason)
-            response = self._rejected(rejection, correlation_id)
+            response = self._rejected(rejection, correlation_id, request.remote)
         except _AllRefused as refused:
             self._failed("invalid")
             response = _json(refused.document(correlation_id), HTTPStatus.BAD_REQUEST, correlation_id)
@@ -158,6 +158,7 @@ class IngestHandler:
             log.warning(
                 "events refused",
                 correlation_id=correlation_id,
+                address=request.remote,
                 refused=len(admission.refused),
                 of=len(parsed),
                 first_reason=admission.refused[0].reason,
@@ -239,12 +240,13 @@ class IngestHandler:
             document["event_ids"] = admission.event_ids
         return _json(document, HTTPStatus.OK, correlation_id)
 
-    def _rejected(self, rejection: Rejection, correlation_id: str) -> web.Response:
+    def _rejected(self, rejection: Rejection, correlation_id: str, address: str | None) -> web.Response:
         log.warning(
             "request rejected",
             correlation_id=correlation_id,
             status=rejection.status.value,
             reason=rejection.reason,
+            address=address,
         )
         document = {"error": str(rejection), "correlation_id": correlation_id}
         response = _json(document, rejection.status, correlation_id)

@@ -34,8 +34,8 @@ def load_secrets_file(path: Path) -> Secrets:
             values = read_lines(path)
     except OSError as error:
         raise SecretsError(
-            f"MUTT_SECRETS_FILE={path}: cannot be used: {error.strerror}: "
-            "make it readable and writable for the user that runs MUTT, mode 0600"
+            f"MUTT_SECRETS_FILE={path}: cannot be used: {error.strerror}: make it readable and writable for the user "
+            "that runs MUTT, mode 0600; commands are for that user and root"
         ) from error
     except UnicodeDecodeError as error:
         raise SecretsError(
@@ -50,10 +50,12 @@ def read_secrets_file(path: Path) -> Secrets:
         _refuse_if_readable_by_others(path)
         return Secrets.of(read_lines(path))
     except OSError as error:
-        raise SecretsError(
-            f"MUTT_SECRETS_FILE={path}: cannot be read: {error.strerror}: "
-            "start MUTT once to make it, or name the right file"
-        ) from error
+        remedy = (
+            "run this as root or as the user that runs MUTT"
+            if isinstance(error, PermissionError)
+            else "start MUTT once to make it, or name the right file"
+        )
+        raise SecretsError(f"MUTT_SECRETS_FILE={path}: cannot be read: {error.strerror}: {remedy}") from error
     except UnicodeDecodeError as error:
         raise SecretsError(
             f"MUTT_SECRETS_FILE={path}: is not UTF-8 text: write KEY=value lines into it"
@@ -89,8 +91,21 @@ def _parse_line(line: str) -> dict[str, str]:
 
 def _append(path: Path, made: dict[str, str]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = _opened(path)
     with os.fdopen(descriptor, "a", encoding="utf-8") as file:
         if file.tell() > 0 and not path.read_text(encoding="utf-8").endswith("\n"):
             file.write("\n")
         file.write("".join(f"{name}={value}\n" for name, value in made.items()))
+
+
+def _opened(path: Path) -> int:
+    try:
+        # O_EXCL follows no link, so that what is given away below is a file made here and nothing else.
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(path, os.O_WRONLY | os.O_APPEND)
+    if os.geteuid() == 0:
+        # Made by a command of root before the first start, it must be the service's all the same.
+        folder = path.parent.stat()
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return descriptor

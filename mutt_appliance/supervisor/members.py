@@ -140,7 +140,7 @@ class Member:
         except Exception as error:  # noqa: BLE001
             self._log.warning("process could not be started", child=self.name, error=str(error))
             self.process = None
-            self.machine.exited(now, None)
+            self.machine.exited(now, None, str(error))
 
     def _gone(self, now: float, code: int) -> None:
         self.process = None

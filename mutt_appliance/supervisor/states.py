@@ -156,11 +156,11 @@ class Machine:
         """The process gave a sign of life; while it starts, that also gives it more time."""
         self._last_beat = now
 
-    def exited(self, now: float, code: int | None) -> None:
-        """The process is gone: exit code, minus the signal number, or None when it could not be started."""
+    def exited(self, now: float, code: int | None, trouble: str = "") -> None:
+        """The process is gone: exit code, minus the signal number, or None when `trouble` kept it from starting."""
         if not self.alive:
             return
-        ending = describe_exit(code)
+        ending = describe_exit(code) + (f": {trouble}" if trouble else "")
         if self.state is State.STOPPING and not self._faulty:
             self._enter(State.STOPPED, now, ending)
         elif self.policy.one_shot and code == 0:

@@ -82,7 +82,8 @@ def where_stuck(stage: Stage | None, depths: Depths | None) -> str:
         case "audited":
             return (
                 f"its alert is not delivered yet; the alert queue holds {alerts} alerts, {retries} wait for "
-                "another attempt: is a forwarder running (mutt-ctl status), is FORWARDER_WORKERS above 0?"
+                "another attempt: is a forwarder running, and does Moogsoft take alerts (mutt-ctl status)? Is "
+                "FORWARDER_WORKERS above 0?"
             )
         case "retry":
             return (

@@ -64,6 +64,7 @@ def test_letters_are_listed_by_what_is_asked_for(ctl: Ctl, client: redis.Redis, 
     assert ids("--since", "2026-11-24T12:05") == ["a3", "a2"]
     assert ids("--until", "2026-11-24T13:05:00+01:00") == ["a1"]
     assert ids("--limit", "1") == ["a3"]
+    assert "  2026-11-24T12:10:00Z  " in ctl("dlq", "list", "moog").stdout
     queues = json.loads(ctl("dlq", "list", "--json").stdout)
     assert [(each["queue"], each["depth"]) for each in queues] == [("ingest", 0), ("alerter", 0), ("moog", 3)]
     assert "1 of 3 shown" in ctl("dlq", "list", "moog", "--limit", "1").output

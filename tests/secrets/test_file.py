@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
 from mutt_appliance.secrets import Secrets, SecretsError, load_secrets_file
+
+NOBODY = 65534
 
 
 def test_missing_keys_are_made_at_first_start_and_stay(tmp_path: Path) -> None:
@@ -29,6 +32,16 @@ def test_keys_that_are_given_are_kept_and_only_the_others_are_made(tmp_path: Pat
     assert (secrets.ingest_api_key, secrets.db_pass, secrets.redis_pass) == ("abc=1#2", "with space", "r")
     assert path.read_text().startswith("# mine\nINGEST_API_KEY=abc=1#2\n")
     assert "REDIS_PASS=r\nMOOG_API_KEY=" in path.read_text()
+
+
+def test_a_file_that_a_command_of_root_makes_belongs_to_the_owner_of_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    folder.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, NOBODY)
+    load_secrets_file(folder / "mutt.secrets")
+    made, owner = (folder / "mutt.secrets").stat(), folder.stat()
+    assert (made.st_uid, made.st_gid) == (owner.st_uid, owner.st_gid)
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])

@@ -70,6 +70,13 @@ def test_a_failed_start_is_tried_again_after_the_backoff_and_not_before() -> Non
     assert machine.state is State.STARTING
 
 
+def test_what_keeps_a_process_from_starting_is_in_the_reason() -> None:
+    machine = Machine(POLICY)
+    machine.start(0)
+    machine.exited(1, None, "postgres.lock: is held")
+    assert machine.reason == "could not be started: postgres.lock: is held; next try in 0.25 s"
+
+
 def test_failures_in_a_row_make_it_fatal_and_it_is_still_tried_again() -> None:
     machine = Machine(POLICY)
     machine.start(0)
