@@ -49,7 +49,7 @@ def test_a_success_ends_failures_of_before(settings_for: MakeSettings, store: re
         settings = settings_for()
         client = async_client(settings, Secrets(), "test")
         circuit = Circuit(client, KeySpace(settings))
-        await circuit.failed(ProbePolicy(5, 400, 400), "http_503", probe=False)
+        await circuit.failed(ProbePolicy(5, 400, 400), "http_503", probe=False, first=False)
         store.hincrby(CIRCUIT, "failed_at", BACK_MS)
         assert (await circuit.look(None)).failures == 1
         assert (await circuit.look(10)).failures == 0
