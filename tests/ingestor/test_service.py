@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 import requests
+from structlog.testing import capture_logs
 
 from mutt_appliance.config import Settings
 from mutt_appliance.ingestor.service import run
@@ -84,6 +85,14 @@ def test_a_wrong_key_is_401_and_queues_nothing(
     assert answer.status_code == 401
     assert "X-API-KEY" in answer.json()["error"]
     assert queued(client, settings) == []
+
+
+def test_whose_requests_and_events_are_refused_is_in_the_log(ingestor: Ingestor) -> None:
+    with capture_logs() as lines:
+        ingestor.post(json.dumps(EVENT), headers={"X-API-KEY": "wrong"})
+        ingestor.post(json.dumps([EVENT, {}]))
+    refused = {line["event"]: line["address"] for line in lines if "address" in line}
+    assert refused == {"request rejected": "127.0.0.1", "events refused": "127.0.0.1"}
 
 
 def test_a_key_that_a_reload_brought_is_the_one_that_counts(ingestor: Ingestor) -> None:
