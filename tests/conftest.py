@@ -102,13 +102,20 @@ def authority(short_tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def make_settings(stores: Stores, short_tmp_path: Path) -> Iterator[MakeSettings]:
+def database_name(stores: Stores) -> Iterator[str]:
+    """An empty database for this test; folders whose tests need none have a fixture of this name without one."""
+    name = f"test_{next(_database_numbers)}"
+    stores.postgres.create_database(name)
+    yield name
+    stores.postgres.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def make_settings(stores: Stores, database_name: str, short_tmp_path: Path) -> MakeSettings:
     """Factory of settings for this test: an empty Redis, an empty database, free ports.
 
     Every call in one test gives the same stores, database, folders and ports; keyword arguments override.
     """
-    database = f"test_{next(_database_numbers)}"
-    stores.postgres.execute(f'CREATE DATABASE "{database}"')
     with stores.redis.client() as client:
         client.flushall()
     (short_tmp_path / "run" / "health").mkdir(parents=True)
@@ -116,7 +123,7 @@ def make_settings(stores: Stores, short_tmp_path: Path) -> Iterator[MakeSettings
         "redis_host": stores.redis.address,
         "db_host": stores.postgres.address,
         "db_port": stores.postgres.port,
-        "db_name": database,
+        "db_name": database_name,
         "bind_address": "127.0.0.1",
         "mutt_runtime_dir": short_tmp_path / "run",
         "mutt_data_dir": short_tmp_path / "data",
@@ -128,8 +135,7 @@ def make_settings(stores: Stores, short_tmp_path: Path) -> Iterator[MakeSettings
     def make(**overrides: Any) -> Settings:
         return Settings.model_validate({**base, **overrides})
 
-    yield make
-    stores.postgres.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+    return make
 
 
 @pytest.fixture

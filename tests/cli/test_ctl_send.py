@@ -18,7 +18,7 @@ from tests.support.rules import add_rules, reload_rules, rule
 
 @pytest.fixture(scope="module")
 def line(stores: Stores) -> Iterator[Line]:
-    with running_line(stores, UNHANDLED_THRESHOLD="1000") as running:
+    with running_line(stores, UNHANDLED_THRESHOLD="1000", MOOG_WEBHOOK_TIMEOUT="2") as running:
         add_rules(running.postgres, running.database, [rule("LOG-ONLY", "Log_only")])
         reload_rules(running.appliance)
         yield running

@@ -29,6 +29,12 @@ WAIT_SECS = 15.0
 
 
 @pytest.fixture
+def database_name() -> str:
+    """None of these tests has to do with PostgreSQL."""
+    return "none"
+
+
+@pytest.fixture
 def moogsoft() -> Iterator[Moogsoft]:
     """The stand-in, which wants the test's key."""
     with Moogsoft(api_key=TEST_SECRETS.moog_api_key) as server:

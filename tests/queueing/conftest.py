@@ -17,6 +17,12 @@ MakeWorker = Callable[..., EventQueue]
 
 
 @pytest.fixture
+def database_name() -> str:
+    """None of these tests has to do with PostgreSQL."""
+    return "none"
+
+
+@pytest.fixture
 def settings(make_settings: MakeSettings) -> Settings:
     """Settings on real, empty stores."""
     return make_settings()

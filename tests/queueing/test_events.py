@@ -177,8 +177,9 @@ def test_a_worker_that_slept_past_its_lease_cannot_settle(
     client: redis.Redis, keys: KeySpace, worker: MakeWorker
 ) -> None:
     events = fill(client, keys, 3)
-    sleeper, other = worker("sleeper", ttl_ms=30), worker("other")
+    sleeper, other = worker("sleeper"), worker("other")
     sleeper.claim(3)
+    client.pexpire(keys.events.heartbeat("sleeper"), 1)
     wait_until(lambda: other.dead_workers_recovered() == 3, message="the janitor gives the events back")
     with pytest.raises(LeaseLostError):
         sleeper.settle(Settlement(3, alerts=[b"must not appear"]), POLICY)
@@ -190,8 +191,9 @@ def test_a_lapsed_lease_is_lost_even_if_the_janitor_was_not_there_yet(
     client: redis.Redis, keys: KeySpace, worker: MakeWorker
 ) -> None:
     events = fill(client, keys, 2)
-    sleeper = worker(ttl_ms=30)
+    sleeper = worker()
     sleeper.claim(2)
+    client.pexpire(keys.events.heartbeat("w1"), 1)
     wait_until(lambda: client.exists(keys.events.heartbeat("w1")) == 0, message="the lease ends")
     assert sleeper.renew() is False
     with pytest.raises(LeaseLostError):

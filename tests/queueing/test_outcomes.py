@@ -102,7 +102,7 @@ def test_every_counter_ends_by_itself(settings: Settings, keys: KeySpace, client
 def test_a_frozen_redis_counts_no_attempt_but_one_twice(make_settings: MakeSettings, keys: KeySpace) -> None:
     server = RedisServer()
     server.start()
-    settings = make_settings(redis_host=server.address, redis_timeout=0.2)
+    settings = make_settings(redis_host=server.address, redis_timeout=0.2, brpoplpush_timeout=0.1)
 
     async def work(client: redis.asyncio.Redis) -> Outcomes:
         counter = OutcomeCounter(client, keys, "ingestor", Clock())

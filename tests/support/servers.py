@@ -228,6 +228,13 @@ class PostgresServer(_Server):
             cursor.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
+    def create_database(self, name: str) -> None:
+        """Make an empty database."""
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
+            # By its default of 15 and later each of its pages goes into the log, which takes four times as long.
+            strategy = "STRATEGY file_copy" if connection.server_version >= 150_000 else ""
+            cursor.execute(f'CREATE DATABASE "{name}" {strategy}')
+
     def start(self) -> None:
         """Make the cluster if there is none, start it and wait until it answers."""
         if not (self.data / "PG_VERSION").exists():
