@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import functools
 import importlib
 import json
 import os
@@ -20,6 +21,7 @@ from mutt_appliance.supervisor.parent_death import die_with_parent
 from mutt_appliance.telemetry.logs import configure_logging, finish_logging, get_logger
 from mutt_appliance.telemetry.metrics import enable_pool_metrics
 
+log = get_logger("supervisor.bootstrap")
 # Blocked by the supervisor around the spawn, so that none of them ends a child that has no handler yet.
 HELD_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 TAKEN_SIGNALS = frozenset({signal.SIGTERM, signal.SIGHUP})
@@ -47,9 +49,9 @@ def run_child(spec: ChildSpec, module: str) -> None:
         priorities=spec.log_priorities,
         process=spec.name,
     )
-    log = get_logger("supervisor.bootstrap")
     enable_pool_metrics(spec.settings.mutt_runtime_dir, spec.role, spec.index)
     child = Child(spec)
+    threading.excepthook = functools.partial(_thread_failed, child)
     _handle_signals(child)
     try:
         importlib.import_module(module).run(child)
@@ -63,6 +65,21 @@ def run_child(spec: ChildSpec, module: str) -> None:
     _leave(child, 0)
 
 
+def _thread_failed(child: Child, what: threading.ExceptHookArgs) -> None:
+    """No thread of a role ends by an error but by one that nobody foresaw: then the whole process begins anew.
+
+    One that only lacks a thread would go on with old rules or settings, and look well. While it stops, what threads
+    use is taken from them, and nobody needs them any more.
+    """
+    thread = what.thread.name if what.thread else "?"
+    error = (what.exc_type, what.exc_value, what.exc_traceback)
+    if child.stopping.is_set():
+        log.debug("thread ended by an error while the process stops", thread=thread, exc_info=error)
+        return
+    log.error("process failed", thread=thread, exc_info=error)
+    _leave(child, 1)
+
+
 def _handle_signals(child: Child) -> None:
     """Take them one after the other in a thread of their own; in every other thread they stay blocked.
 
@@ -71,17 +88,12 @@ def _handle_signals(child: Child) -> None:
     """
 
     def loop() -> None:
-        try:
-            while True:
-                if signal.sigwait(TAKEN_SIGNALS) == signal.SIGTERM:
-                    child.request_stop()
-                else:
-                    _take_messages(child)
-                    child.request_reload()
-        # A process that hears of no stop must not go on.
-        except Exception:  # noqa: BLE001
-            get_logger("supervisor.bootstrap").exception("process failed")
-            _leave(child, 1)
+        while True:
+            if signal.sigwait(TAKEN_SIGNALS) == signal.SIGTERM:
+                child.request_stop()
+            else:
+                _take_messages(child)
+                child.request_reload()
 
     # Ctrl-C reaches the whole process group; the supervisor decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -106,6 +106,16 @@ def test_a_process_that_fails_again_and_again_is_fatal_and_tried_again(mini: Min
     mini.wait_for_log("every process serves")
 
 
+def test_a_process_of_which_a_thread_fails_does_not_go_on_without_it(mini: Mini) -> None:
+    behave(mini.data_dir, "webui:0", "lose-a-thread")
+    mini.start()
+    mini.wait_for_state("webui:0", "BACKOFF")
+    (failed, *_) = mini.logged("process failed", process="webui:0", thread="settings")
+    assert failed["exception"].endswith("told to fail")
+    behave(mini.data_dir, "webui:0", "serve")
+    mini.wait_for_log("every process serves")
+
+
 def test_a_configuration_fault_in_a_process_is_fatal_at_once(mini: Mini) -> None:
     behave(mini.data_dir, "webui:0", "refuse")
     mini.start()

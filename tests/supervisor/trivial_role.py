@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -22,6 +23,10 @@ def journal(data_dir: Path) -> list[str]:
     """What the processes noted, in order: "start alerter:0", "stopping …", "end …", "reload …"."""
     path = data_dir / "journal"
     return path.read_text().splitlines() if path.exists() else []
+
+
+def _fail() -> None:
+    raise RuntimeError("told to fail")
 
 
 def run(child: Child) -> None:
@@ -46,6 +51,8 @@ def run(child: Child) -> None:
         time.sleep(0.7)
     if behaviour not in ("never-ready", "beat-only"):
         child.ready()
+    if behaviour == "lose-a-thread":
+        threading.Thread(target=_fail, name="settings", daemon=True).start()
     while not child.stopping.is_set():
         if behaviour == "return":
             return
