@@ -26,7 +26,7 @@ system: ## Debian packages that the tests need (as root; does nothing where they
 
 test: venv system ## Every test (but the long ones: make chaos, make test-ha); builds dist/mutt, the first time in ten minutes
 	@$(MAKE) --no-print-directory binary
-	$(BIN)/python -m pytest -m 'not chaos and not ha' $(ARGS)
+	$(BIN)/python -m pytest -m 'not chaos and not ha' --durations 25 $(ARGS)
 
 test-browser: venv system ## What people do with the web UI, in Chromium; pictures in build/screenshots (part of make test)
 	$(BIN)/python -m pytest tests/browser $(ARGS)
