@@ -23,11 +23,9 @@ from mutt_appliance.config.dynamic import (
     DynamicError,
     check_default,
     checked,
-    describe,
-    effective,
 )
 from mutt_appliance.queueing.changes import tell
-from mutt_appliance.queueing.dynamic import NO_VALUE, Stored, all_stored, change_noted, values_of
+from mutt_appliance.queueing.dynamic import NO_VALUE, Stored, all_stored, change_noted, documents, values_of
 from mutt_appliance.secrets import Secrets
 from mutt_appliance.store.editing import NotFoundError
 from mutt_appliance.store.history import SETTING, changes, note_setting, one_change
@@ -66,15 +64,15 @@ def get(context: click.Context, setting: str | None, as_json: bool, env_file: Pa
     settings, secrets = configured(context, env_file)
     stored = on_shards(settings, secrets, "config", _stored)
     names = [setting] if setting else list(DYNAMIC)
-    documents = [_document(settings, name, stored) for name in names]
+    found = documents(settings, stored, names)
     if as_json:
-        click.echo(json.dumps(documents[0] if setting else documents, indent=2))
+        click.echo(json.dumps(found[0] if setting else found, indent=2))
     elif setting:
-        click.echo(documents[0]["value"])
+        click.echo(found[0]["value"])
     else:
         if not settings.dynamic_config_enabled:
             click.echo("DYNAMIC_CONFIG_ENABLED=false: the values of the environment are in force", err=True)
-        for each in documents:
+        for each in found:
             mark = f"  (default {each['default']})" if each["changed"] else ""
             if each["left_out"]:
                 mark = f"  (what it was changed to is left out: {each['left_out']})"
@@ -202,7 +200,7 @@ def _change(
     after, default = now[name], getattr(settings, name)
     old, new = (each.value if each.changed else default for each in (before, after))
     if as_json:
-        click.echo(json.dumps(_document(settings, name, now), indent=2))
+        click.echo(json.dumps(documents(settings, now, [name])[0], indent=2))
     else:
         click.echo(f"{name}: {old} -> {new}{'' if after.changed else ' (default)'}")
 
@@ -210,22 +208,6 @@ def _change(
 async def _stored(shards: AsyncShards) -> dict[str, Stored]:
     answer: Any = await shards.home.client.hgetall(shards.home.keys.config)
     return all_stored(answer)
-
-
-def _document(settings: Settings, name: str, stored: Mapping[str, Stored]) -> dict[str, Any]:
-    mine = stored.get(name, Stored())
-    in_force, faults = (
-        effective(settings, values_of(stored)) if settings.dynamic_config_enabled else (settings, {})
-    )
-    described = asdict(describe(name))
-    return {
-        **described,
-        "value": getattr(in_force, name),
-        "default": getattr(settings, name),
-        "changed": mine.changed,
-        "left_out": faults.get(name),
-        "version": mine.version,
-    }
 
 
 def _shown(state: Mapping[str, Any] | None) -> str:

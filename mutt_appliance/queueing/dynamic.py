@@ -8,8 +8,8 @@ certain, also for one that was frozen or had no connection when the word went ro
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
@@ -17,7 +17,7 @@ import redis
 import redis.asyncio
 
 from mutt_appliance.config import Settings
-from mutt_appliance.config.dynamic import effective
+from mutt_appliance.config.dynamic import describe, effective
 from mutt_appliance.queueing.changes import Change, ChangeListener
 from mutt_appliance.queueing.client import RedisError
 from mutt_appliance.queueing.keys import KeySpace
@@ -68,6 +68,24 @@ def all_stored(answer: Mapping[Any, Any]) -> dict[str, Stored]:
 def values_of(stored: Mapping[str, Stored]) -> dict[str, Any]:
     """The values that were changed."""
     return {name: each.value for name, each in stored.items() if each.changed}
+
+
+def documents(settings: Settings, stored: Mapping[str, Stored], names: Iterable[str]) -> list[dict[str, Any]]:
+    """What API and command line tell of settings: what they are, what is in force, and why what is stored is not."""
+    in_force, faults = settings, dict[str, str]()
+    if settings.dynamic_config_enabled:
+        in_force, faults = effective(settings, values_of(stored))
+    return [
+        {
+            **asdict(describe(name)),
+            "value": getattr(in_force, name),
+            "default": getattr(settings, name),
+            "changed": name in stored and stored[name].changed,
+            "left_out": faults.get(name),
+            "version": stored.get(name, Stored()).version,
+        }
+        for name in names
+    ]
 
 
 async def change(

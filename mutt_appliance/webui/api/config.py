@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Literal
@@ -11,14 +10,11 @@ from pydantic import Field
 
 from mutt_appliance.config.dynamic import (
     DYNAMIC,
-    Described,
     DynamicError,
     check_default,
     checked,
-    describe,
-    effective,
 )
-from mutt_appliance.queueing.dynamic import NO_VALUE, Stored, change_noted, values_of
+from mutt_appliance.queueing.dynamic import NO_VALUE, Stored, change_noted, documents, values_of
 from mutt_appliance.store.editing import NotFoundError, VersionError
 from mutt_appliance.store.history import SETTING, changes, note_setting, one_change
 from mutt_appliance.webui.access import Role
@@ -88,7 +84,7 @@ async def list_settings(call: Call) -> Reply:
     return Reply(
         {
             "enabled": call.stores.settings.dynamic_config_enabled,
-            "items": [_document(call, describe(name), stored) for name in DYNAMIC],
+            "items": documents(call.stores.settings, stored, DYNAMIC),
         }
     )
 
@@ -133,7 +129,8 @@ async def get_setting(call: Call) -> Reply:
     """Get one setting."""
     name = _known(call.path.key)
     stored = await call.stores.stored_settings()
-    return Reply(_document(call, describe(name), stored), version=stored.get(name, Stored()).version)
+    (document,) = documents(call.stores.settings, stored, [name])
+    return Reply(document, version=document["version"])
 
 
 @operation(
@@ -213,23 +210,9 @@ async def _store(call: Call, name: str, value: Any, action: str) -> Reply:
     answer = await change_noted(stores.redis, stores.keys, name, value, call.if_version, noted)
     if answer is None:
         raise VersionError((await stores.stored_settings()).get(name, Stored()).version)
-    after = answer[1]
-    return Reply(_document(call, describe(name), {**stored, name: after}), version=after.version)
+    (document,) = documents(stores.settings, {**stored, name: answer[1]}, [name])
+    return Reply(document, version=document["version"])
 
 
 def _wrong(message: str) -> Problem:
     return invalid([FieldFault(field="body.value", message=message)])
-
-
-def _document(call: Call, described: Described, stored: Mapping[str, Stored]) -> dict[str, Any]:
-    base = call.stores.settings
-    mine = stored.get(described.name, Stored())
-    in_force, faults = effective(base, values_of(stored)) if base.dynamic_config_enabled else (base, {})
-    return {
-        **asdict(described),
-        "value": getattr(in_force, described.name),
-        "default": getattr(base, described.name),
-        "changed": mine.changed,
-        "left_out": faults.get(described.name),
-        "version": mine.version,
-    }
